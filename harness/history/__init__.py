@@ -1,0 +1,1 @@
+"""What happened, written down: the record format, the append-only log, merged columns, JSON lines."""

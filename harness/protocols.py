@@ -1,0 +1,225 @@
+"""The borders between the rooms: what a runtime, a topology, a fault and a checker are to the others."""
+
+from __future__ import annotations
+
+import enum
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+class HarnessError(Exception):
+    """Something a person can act on. `remedy` is what to do about it, ready to be typed where possible."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}\n  → {self.remedy}" if self.remedy else message
+
+
+class Unavailable(HarnessError):
+    """This machine cannot do that. A skip on a laptop, a failure under CI=true."""
+
+
+class DeadlineExceeded(HarnessError):
+    """A bounded wait ran out; the message names what was waited for, and for how long."""
+
+
+# ---------------------------------------------------------------- runtimes
+
+
+class NodeState(enum.Enum):
+    """What the process table, or the engine, says of a node's program."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One machine to be: a container, or a network namespace, that runs one program.
+
+    `program` is what to run, resolved by the runtime: `server` is the chosen Redis or Valkey server's binary,
+    `python` the interpreter of the agents. `workdir` exists on the host, is the program's working directory, and
+    has the same absolute path inside the node; so do `mounts`. `index` (1…250) makes the address.
+    """
+
+    name: str
+    index: int
+    program: Literal["server", "python"]
+    args: tuple[str, ...]
+    workdir: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Path, ...] = ()
+    #: The TCP port that the program serves, if any. On the loopback runtime it is made unique by the address.
+    port: int | None = None
+
+
+class Node(Protocol):
+    """A machine of a run. Everything here reaches it by ways that no fault can cut."""
+
+    spec: NodeSpec
+    #: IPv4 address, fixed for the node's life, known before it is started.
+    address: str
+    #: Standard output and error of all its starts, appended.
+    log_path: Path
+
+    def start(self) -> None:
+        """Run the program (again, after it ended): same address, same `workdir`, a new process."""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program's main process only. A program that has ended is no error."""
+
+    def kill(self) -> None:
+        """SIGKILL to everything in the node, and wait until it is gone (≤ 5 s, else DeadlineExceeded)."""
+
+    def pause(self) -> None:
+        """Freeze everything in the node."""
+
+    def resume(self) -> None:
+        """Undo `pause`. Not paused is no error."""
+
+    def state(self) -> NodeState:
+        """What is seen now, from outside the node."""
+
+    def exit_status(self) -> int | None:
+        """As subprocess: the exit code, or minus the signal; None while it runs."""
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the program's end; its exit status. Raises DeadlineExceeded."""
+
+    def remove(self) -> None:
+        """End it if it runs, give name and address free. The workdir and the log stay."""
+
+
+class Runtime(Protocol):
+    """Makes nodes, and the links between them. One for a pytest session; `close` ends all it made."""
+
+    name: str
+    #: What it can do here: a subset of {"links"}. Without "links", cut, restore and probe raise Unavailable.
+    capabilities: frozenset[str]
+    #: The folder that all of this runtime's workdirs must lie in.
+    root: Path
+
+    def describe(self) -> str:
+        """One line for the header, e.g. `local (namespaces, as root)`."""
+
+    def server_version(self) -> str:
+        """What the server binary says of itself, e.g. `valkey 9.1.2`."""
+
+    def node(self, spec: NodeSpec) -> Node:
+        """Make a node, not yet started."""
+
+    def cut(self, source: Node, target: Node) -> None:
+        """Drop every packet from `source` to `target`, in that direction only. Cutting twice is no error."""
+
+    def restore(self, source: Node, target: Node) -> None:
+        """Undo `cut`. Not cut is no error."""
+
+    def cuts(self) -> frozenset[tuple[str, str]]:
+        """Names (source, target) of the links now cut, read back from the kernel."""
+
+    def probe(self, source: Node, target: Node, timeout_s: float = 0.25) -> bool:
+        """Whether a datagram from `source` reaches `target`: sent and received outside both programs."""
+
+    def close(self) -> None:
+        """End every process, remove every container, network and namespace. Safe to call twice."""
+
+
+# ---------------------------------------------------------------- topologies
+
+
+@dataclass(frozen=True)
+class Member:
+    """One server of a topology as seen now. `role` is `primary`, `replica` or `sentinel`."""
+
+    name: str
+    role: str
+    #: For a replica, its primary's name; for a primary of a cluster, its slots as `0-5460`.
+    of: str = ""
+
+
+class Topology(Protocol):
+    """Servers wired together on a runtime."""
+
+    kind: str
+    nodes: Mapping[str, Node]
+
+    def start(self) -> None:
+        """Start and wire everything; returns when it is ready for work (bounded)."""
+
+    def reset(self) -> None:
+        """Back to an empty, healthy topology, without a new start. Raises HarnessError if it will not."""
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Until every node agrees and every replica is linked. Raises DeadlineExceeded saying who was missing."""
+
+    def members(self) -> tuple[Member, ...]:
+        """Roles as the servers report them now, over control channels."""
+
+    def primary_of(self, key: str) -> Node:
+        """The node that owns `key` now."""
+
+    def replicas_of(self, key: str) -> tuple[Node, ...]:
+        """The replicas of that primary."""
+
+    def ping(self, node: Node) -> bool:
+        """Whether the server answers on its control channel within 0.5 s."""
+
+    def connection(self) -> dict[str, object]:
+        """Constructor arguments for clients inside the runtime: url, startup_nodes, or sentinels + service_name."""
+
+
+# ---------------------------------------------------------------- faults and verdicts
+
+
+@dataclass(frozen=True)
+class FaultRecord:
+    """One fault as it went, times in monotonic nanoseconds.
+
+    `struck` names the agents and nodes it hit; `classes` are the promises' fault classes that it belongs to, e.g.
+    `worker-crash`. `in_flight` is counted from the history afterwards.
+    """
+
+    index: int
+    kind: str
+    target: str
+    struck: tuple[str, ...]
+    classes: tuple[str, ...]
+    injected_ns: int
+    landed: bool
+    proof: str
+    healed_ns: int | None
+    healed: bool
+    heal_proof: str
+    color: str = "#888888"
+    in_flight_min: int = 0
+
+
+@dataclass(frozen=True)
+class KnownLimit:
+    """What a backend is known not to keep: this anomaly, under this class of fault.
+
+    `why` names the cause (the line of Huey, the Redis page); `evidence` the scenario that shows it.
+    """
+
+    name: str
+    anomaly: str
+    fault_class: str
+    why: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a backend says it keeps (`no-loss`, …) under which fault classes (`none` = without any)."""
+
+    name: str
+    under: Sequence[str]

@@ -1,0 +1,102 @@
+"""What is done to a network namespace: entering it, cutting links in it, probing across them.
+
+A cut of source → target is one policy-routing rule in the *target's* namespace: packets that arrive from the source are
+routed into a black hole, so the target never sees them and the sender hears nothing, as on a dead wire.
+One netlink message makes or removes it (about 1 ms), open connections are hit as well (a change of rules
+invalidates the kernel's cached routes), and neither iptables nor root is needed: ip-rule(8).
+
+For that the rules must be asked before the kernel's `local` table, which has priority 0 by default; `prepare`
+moves it back. Packets that a forged source hides are no matter here: both ends are ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import socket
+import time
+from typing import Any
+
+CLONE_NEWNET = 0x40000000
+_LOCAL_TABLE = 255
+_LOCAL_PRIORITY = 100
+_CUT_PRIORITY = 50
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2). Raises OSError."""
+    if _libc.unshare(flags) != 0:
+        raise OSError(ctypes.get_errno(), f"unshare({flags:#x}): {os.strerror(ctypes.get_errno())}")
+
+
+def enter(namespace_fd: int) -> None:
+    """setns(2) into a network namespace; the calling thread only. Raises OSError."""
+    if _libc.setns(namespace_fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+
+
+def prepare(netlink: Any) -> None:
+    """Make room for cuts: let rules be asked before the local table. Doing it twice is no error."""
+    priorities = {rule.get_attr("FRA_PRIORITY") or 0 for rule in netlink.get_rules(family=socket.AF_INET)}
+    if _LOCAL_PRIORITY not in priorities:
+        netlink.rule("add", table=_LOCAL_TABLE, priority=_LOCAL_PRIORITY)
+    if 0 in priorities:
+        netlink.rule("del", table=_LOCAL_TABLE, priority=0)
+
+
+def cut(netlink: Any, source: str) -> None:
+    """Drop what arrives from the address `source`. Already cut is no error."""
+    if source not in cuts(netlink):
+        netlink.rule("add", src=source, src_len=32, priority=_CUT_PRIORITY, action="FR_ACT_BLACKHOLE")
+
+
+def restore(netlink: Any, source: str) -> None:
+    """Undo `cut`. Not cut is no error."""
+    if source in cuts(netlink):
+        netlink.rule("del", src=source, src_len=32, priority=_CUT_PRIORITY, action="FR_ACT_BLACKHOLE")
+
+
+def cuts(netlink: Any) -> set[str]:
+    """The addresses now cut off, read back from the kernel."""
+    return {
+        rule.get_attr("FRA_SRC")
+        for rule in netlink.get_rules(family=socket.AF_INET)
+        if rule.get_attr("FRA_PRIORITY") == _CUT_PRIORITY
+    }
+
+
+def socket_in(namespace_fd: int, home_fd: int, kind: socket.SocketKind) -> socket.socket:
+    """A socket that belongs to that namespace for ever, made by a thread that lives in `home_fd`."""
+    enter(namespace_fd)
+    try:
+        return socket.socket(socket.AF_INET, kind)
+    finally:
+        enter(home_fd)
+
+
+def probe(source: socket.socket, target: socket.socket, target_address: str, timeout_s: float) -> bool:
+    """Whether a datagram sent on `source` arrives on `target`: one direction only, unlike a TCP handshake.
+
+    Both are unbound datagram sockets, each made inside its namespace. Datagrams are repeated every 50 ms until one
+    arrives or the time is over, since the first may be lost while the neighbour's address is looked up.
+    """
+    target.bind((target_address, 0))
+    target.setblocking(False)
+    where = target.getsockname()
+    token = os.urandom(16)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            source.sendto(token, where)
+        except OSError:
+            # An error that comes back (no route, filtered) is an answer as well: not by this packet.
+            pass
+        ready, _, _ = select.select([target], [], [], max(0.0, min(0.05, left)))
+        if ready and target.recv(64) == token:
+            return True
+        if left <= 0:
+            return False

@@ -1,0 +1,1 @@
+"""Workloads: the tasks they define and what producers submit, one file each."""
