@@ -149,8 +149,13 @@ class Member:
 class Topology(Protocol):
     """Servers wired together on a runtime."""
 
-    kind: str
-    nodes: Mapping[str, Node]
+    @property
+    def kind(self) -> str:
+        """Its name in the registry."""
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """All its servers by name."""
 
     def start(self) -> None:
         """Start and wire everything; returns when it is ready for work (bounded)."""
@@ -201,6 +206,7 @@ class FaultRecord:
     heal_proof: str
     color: str = "#888888"
     in_flight_min: int = 0
+    in_flight: int = 0
 
 
 @dataclass(frozen=True)

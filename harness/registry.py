@@ -22,10 +22,16 @@ class UnknownName(HarnessError):
     """A name that nothing is registered under; says what is, and what may have been meant."""
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` was most likely meant for, or "" when none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return near[0] if near else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?`, or nothing when no known name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 class Registry(Generic[T]):
@@ -59,6 +65,10 @@ class Registry(Generic[T]):
         for point in importlib.metadata.entry_points(group=f"huey_harness.{self.room}"):
             point.load()
 
+    def registered(self, name: str) -> T:
+        """The member of that name, whose module was imported before; loads nothing. Raises KeyError."""
+        return self._members[name]
+
     def get(self, name: str) -> T:
         """The member of that name. Raises UnknownName."""
         self.load()
@@ -74,6 +84,10 @@ class Registry(Generic[T]):
         """All names, sorted."""
         self.load()
         return sorted(self._members)
+
+    def items(self) -> list[tuple[str, T]]:
+        """Names with their members, sorted by name."""
+        return [(name, self.get(name)) for name in self.names()]
 
     def __iter__(self) -> Iterator[T]:
         self.load()

@@ -1,59 +1,102 @@
 """What a scenario file says: the types, their defaults and limits. Reading files is `scenario_file`'s matter.
 
-Faults and workloads bring their own fields: each registers a model derived from `FaultSpec` or `WorkloadSpec`, and
-`scenario_model()` joins them into the model that files are held against (and the JSON Schema is made from).
+Faults and workloads bring their own fields: each registers a model derived from `FaultSpec` or
+`WorkloadSpec`, and `scenario_model()` joins them into the model that files are held against (and the JSON
+Schema is made from).
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+    create_model,
+    field_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 API_VERSION = "huey-harness/v1"
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)\s*\Z")
-_PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*\Z")
+#: How durations, shares and names are written; the JSON Schema carries the same patterns.
+DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?\s*(ms|s|min|m|h)$"
+SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?\s*%$"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,63}$"
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+DURATION_MAX_S = 3600.0
+
+#: The patterns in words, to be read after `must be`. A validator's message that begins with `must` is shown
+#: with the field before and the value behind it.
+FORMS = {
+    DURATION_PATTERN: "a duration of at most 1h, as a number and a unit such as 500ms, 3s, 2min",
+    SHARE_PATTERN: "a share from 0% to 100%, such as 40%",
+    NAME_PATTERN: "a name of lower-case letters, digits and hyphens, 64 characters at most",
+}
 
 
 def _duration(value: object) -> object:
+    no_duration = f"must be {FORMS[DURATION_PATTERN]}"
     if isinstance(value, str):
-        match = _DURATION.match(value)
+        match = _DURATION.fullmatch(value.strip())
         if match is None:
-            raise ValueError("a duration is a number and a unit: 500ms, 3s, 2min")
-        return float(match[1]) * _UNITS[match[2]]
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError("a duration is a number and a unit: 500ms, 3s, 2min")
-    if value != 0:
-        raise ValueError("a duration needs its unit: 500ms, 3s, 2min")
-    return float(value)
+            raise ValueError(no_duration)
+        seconds = float(match[1]) * _UNITS[match[2]]
+    elif value == 0 and isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = 0.0
+    else:
+        raise ValueError(no_duration)
+    if seconds > DURATION_MAX_S:
+        raise ValueError(no_duration)
+    return seconds
 
 
 def _share(value: object) -> object:
-    if isinstance(value, str):
-        match = _PERCENT.match(value)
-        if match is None:
-            raise ValueError("a share is a percentage such as 40%")
-        return float(match[1]) / 100
-    raise ValueError("a share is a percentage such as 40%")
+    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or float(match[1]) > 100:
+        raise ValueError(f"must be {FORMS[SHARE_PATTERN]}")
+    return float(match[1]) / 100
 
 
-#: Seconds, written `500ms`, `3s`, `2min`.
+def _name(value: str) -> str:
+    if _NAME.fullmatch(value) is None:
+        raise ValueError(f"must be {FORMS[NAME_PATTERN]}")
+    return value
+
+
+def _written(value: float, per_unit: int, unit: str) -> str:
+    """As a file would say it, without rounding, so that a stored plan reads back as it was."""
+    digits = format(Decimal(repr(value)) * per_unit, "f")
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + unit
+
+
+#: Seconds, written `500ms`, `3s`, `2min`; a bare 0 needs no unit. As JSON it is written again, as `0.5s`.
 Duration = Annotated[
     float,
-    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*(ms|s|min|m|h)$")]),
-    Field(ge=0, le=3600),
+    BeforeValidator(_duration, json_schema_input_type=Annotated[str, Field(pattern=DURATION_PATTERN)] | Literal[0]),
+    PlainSerializer(lambda value: _written(value, 1, "s"), return_type=str, when_used="json"),
 ]
-#: 0 to 1, written `40%`.
+#: 0 to 1, written `40%`, as JSON too.
 Share = Annotated[
     float,
-    BeforeValidator(_share, json_schema_input_type=Annotated[str, Field(pattern=r"^\d+(\.\d+)?\s*%$")]),
-    Field(ge=0, le=1),
+    BeforeValidator(_share, json_schema_input_type=Annotated[str, Field(pattern=SHARE_PATTERN)]),
+    PlainSerializer(lambda value: _written(value, 100, "%"), return_type=str, when_used="json"),
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 
 Topo = Literal["standalone", "sentinel", "cluster", "folder", "none"]
 
@@ -67,9 +110,11 @@ class Model(BaseModel):
 class Trigger(Model):
     """When a fault strikes: as soon as the workload has come this far. Exactly one is given."""
 
-    acknowledged: Share | None = Field(None, description="share of the workload's tasks whose enqueue has returned")
-    completed: Share | None = Field(None, description="share of the workload's tasks that have been completed")
-    elapsed: Duration | None = Field(None, description="time since the workload began")
+    acknowledged: Share | None = Field(
+        default=None, description="share of the workload's tasks whose enqueue has returned"
+    )
+    completed: Share | None = Field(default=None, description="share of the workload's tasks that have been completed")
+    elapsed: Duration | None = Field(default=None, description="time since the workload began")
 
     def model_post_init(self, context: Any, /) -> None:
         if sum(value is not None for value in (self.acknowledged, self.completed, self.elapsed)) != 1:
@@ -79,12 +124,13 @@ class Trigger(Model):
 class FaultSpec(Model):
     """What every fault has. A fault's own file derives its model from this one and registers it."""
 
-    kind: str
+    kind: str = Field(description="which fault")
     target: str = Field(description="whom it strikes, by role")
     at: Trigger = Field(description="when it strikes")
-    for_: Duration = Field(3.0, alias="for", description="how long it lasts before it is healed")
+    for_: Duration = Field(default=3.0, alias="for", description="how long it lasts before it is healed")
     in_flight: Annotated[int, Field(ge=0)] = Field(
-        1, description="how much must have been in flight when it struck, for the run to prove anything"
+        default=1,
+        description="how much must have been in flight when it struck, for the run to prove anything",
     )
 
     #: Roles it can strike.
@@ -94,15 +140,32 @@ class FaultSpec(Model):
     #: Its colour in the report.
     color: ClassVar[str] = "#888888"
 
+    @field_validator("target")
+    @classmethod
+    def _strikes(cls, target: str) -> str:
+        if cls.targets and target not in cls.targets:
+            raise ValueError(f"must be one of {', '.join(cls.targets)}")
+        return target
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        if cls.targets:
+            properties["target"]["enum"] = list(cls.targets)
+        return schema
+
 
 class WorkloadSpec(Model):
     """What every workload has. A workload's own file derives its model from this one and registers it."""
 
-    kind: str
-    tasks: Annotated[int, Field(ge=1, le=10_000_000)] = Field(2000, description="tasks in all, over all producers")
-    producers: Annotated[int, Field(ge=1, le=16)] = 2
+    kind: str = Field(description="which workload")
+    tasks: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        default=2000, description="tasks in all, over all producers"
+    )
+    producers: Annotated[int, Field(ge=1, le=16)] = Field(default=2, description="producer processes")
     rate: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
-        600, description="tasks a second, over all producers; null = as fast as they can"
+        default=600, description="tasks a second, over all producers; null = as fast as they can"
     )
 
     #: Capabilities that the backend must have, e.g. `priority`.
@@ -112,47 +175,56 @@ class WorkloadSpec(Model):
 class Consumers(Model):
     """The consumers of a run: how many processes, with how many workers each, of which kind."""
 
-    count: Annotated[int, Field(ge=1, le=16)] = 2
-    workers: Annotated[int, Field(ge=1, le=64)] = 4
-    worker_type: Literal["thread", "process"] = "thread"
+    count: Annotated[int, Field(ge=1, le=16)] = Field(default=2, description="consumer processes")
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="workers of each consumer")
+    worker_type: Literal["thread", "process"] = Field(default="thread", description="what a worker is")
     start: Literal["with-producers", "after-producers"] = Field(
-        "with-producers", description="after-producers builds a backlog first"
+        default="with-producers", description="after-producers builds a backlog first"
     )
 
 
 class TopologySpec(Model):
     """Sizes and settings of the servers; what a topology does not have, it ignores."""
 
-    primaries: Annotated[int, Field(ge=3, le=9)] = Field(3, description="cluster: primaries")
+    primaries: Annotated[int, Field(ge=3, le=9)] = Field(default=3, description="cluster: primaries")
     replicas: Annotated[int, Field(ge=0, le=4)] | None = Field(
-        None, description="replicas of each primary; default 1 in a cluster, 2 behind Sentinel"
+        default=None, description="replicas of each primary; default 1 in a cluster, 2 behind Sentinel"
     )
-    sentinels: Annotated[int, Field(ge=1, le=7)] = 3
-    node_timeout: Duration = Field(1.0, description="cluster-node-timeout; behind Sentinel, down-after-milliseconds")
+    sentinels: Annotated[int, Field(ge=1, le=7)] = Field(default=3, description="Sentinel: sentinels")
+    node_timeout: Duration = Field(
+        default=1.0, description="cluster-node-timeout; behind Sentinel, down-after-milliseconds"
+    )
     settings: dict[str, str | int] = Field(default_factory=dict, description="lines of the servers' configuration")
 
 
 class Liveness(Model):
     """The bounds within which work must go on and end."""
 
-    recovery: Duration = Field(15.0, description="after a fault is healed, a task must be completed within this")
-    drain: Duration = Field(30.0, description="after the last fault is healed and all is submitted, all must be done")
+    recovery: Duration = Field(
+        default=15.0, description="after a fault is healed, a task must be completed within this"
+    )
+    drain: Duration = Field(
+        default=30.0, description="after the last fault is healed and all is submitted, all must be done"
+    )
 
 
 class ScenarioBase(Model):
     """One question to a backend: a workload, the faults it meets, and what must hold."""
 
-    apiVersion: Literal["huey-harness/v1"]  # noqa: N815 - as such files are written everywhere
-    name: Name
+    apiVersion: Literal["huey-harness/v1"] = Field(description="the version of this format")
+    name: Name = Field(description="unique within the file; by it the scenario is selected and reported")
     asks: Annotated[str, Field(min_length=1, max_length=500)] = Field(description="the question, in words")
-    topologies: list[Topo] | None = Field(None, description="where it applies; default everywhere")
+    topologies: Annotated[list[Topo], Field(min_length=1)] | None = Field(
+        default=None, description="where it applies; default everywhere"
+    )
     topology: TopologySpec = TopologySpec()
     consumers: Consumers = Consumers()
     workload: Any
     faults: list[Any] = Field(default_factory=list, max_length=100)
     liveness: Liveness = Liveness()
     competing: Annotated[int, Field(ge=0)] = Field(
-        0, description="how many dequeues must have had a choice between priorities, for order to be proven"
+        default=0,
+        description="how many dequeues must have had a choice between priorities, for order to be proven",
     )
 
 
@@ -165,17 +237,25 @@ def scenario_model() -> type[ScenarioBase]:
     from harness.faults import FAULTS
     from harness.workloads import WORKLOADS
 
-    def joined(models: list[type[Model]]) -> Any:
+    return build_model([fault.spec for fault in FAULTS], [workload.spec for workload in WORKLOADS])
+
+
+def build_model(faults: Sequence[type[FaultSpec]], workloads: Sequence[type[WorkloadSpec]]) -> type[ScenarioBase]:
+    """The model that knows these faults and workloads, told apart by their `kind`. Neither may be empty."""
+
+    def joined(models: Sequence[type[Model]]) -> Any:
         if len(models) == 1:
             return models[0]
         return Annotated[Union[tuple(models)], Field(discriminator="kind")]  # noqa: UP007 - built at run time
 
-    fault: Any = joined([fault.spec for fault in FAULTS])
-    workload: Any = joined([workload.spec for workload in WORKLOADS])
+    fault_list: Any = list[joined(faults)]  # type: ignore[misc]
     return create_model(
         "Scenario",
         __base__=ScenarioBase,
         __doc__=ScenarioBase.__doc__,
-        workload=(workload, Field(description="what producers submit")),
-        faults=(list[fault], Field(default_factory=list, max_length=100, description="what is done to it")),
+        workload=(joined(workloads), Field(description="what producers submit")),
+        faults=(
+            fault_list,
+            Field(default_factory=list, max_length=100, description="what is done to the run, and when"),
+        ),
     )

@@ -39,8 +39,8 @@ def worst(validities: Iterable[Validity]) -> Validity:
 class Finding:
     """One anomaly with what proves it.
 
-    `tasks` are task numbers, `evidence` indexes into the history, `faults` the indexes of the landed faults that this very evidence
-    overlaps, `limit` the name of the known limit that covers it (set by `checkers.limits`).
+    `tasks` are task numbers, `evidence` indexes into the history, `faults` the indexes of the landed faults that
+    this very evidence overlaps, `limit` the name of the known limit that covers it (set by `checkers.limits`).
     """
 
     anomaly: str

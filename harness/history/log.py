@@ -17,8 +17,9 @@ import os
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAGIC = b"hueylog1"
 HEADER_BYTES = 4096
@@ -29,6 +30,8 @@ _DROPPED_AT = 32
 #: time, task, priority, eta, value, entry, type, f, outcome, error
 RECORD = struct.Struct("<QqdqqIBBBB")
 RECORD_BYTES = RECORD.size
+_pack = RECORD.pack_into
+_now = time.monotonic_ns
 #: Disk is claimed in steps of this size, so that a full disk is an error here and not a SIGBUS in the mapping.
 CHUNK_BYTES = 1 << 20
 #: A writer's cap: 11 million records. What comes after is counted as dropped, and the run is then unknown.
@@ -125,7 +128,8 @@ class Record(NamedTuple):
     error: int
 
 
-class LogHeader(NamedTuple):
+@dataclass(frozen=True)
+class LogHeader:
     """Who wrote the file. `name` is the history's process, e.g. `consumer-1/w2`."""
 
     record_bytes: int
@@ -148,14 +152,14 @@ class LogWriter:
         self._bytes_max = bytes_max
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self._size = 0
-        self._map: mmap.mmap | None = None
+        self._map: Any = None  # an mmap.mmap while the log is open
+        self._view: memoryview[int]
         self._count = 0
         self._dropped = 0
         self._at = HEADER_BYTES
         self._grow()
-        assert self._map is not None
         HEADER.pack_into(
-            self._map, 0, MAGIC, RECORD_BYTES, os.getpid(), incarnation, 0, 0, time.monotonic_ns(), encoded
+            self._view, 0, MAGIC, RECORD_BYTES, os.getpid(), incarnation, 0, 0, time.monotonic_ns(), encoded
         )
 
     def write(
@@ -169,9 +173,6 @@ class LogWriter:
         entry: int = 0,
         outcome: int = 0,
         error: int = 0,
-        # Bound as defaults: this is the recorder's hot path, and locals are quicker than globals.
-        _now=time.monotonic_ns,  # type: ignore[no-untyped-def]  # noqa: ANN001
-        _pack=RECORD.pack_into,  # type: ignore[no-untyped-def]  # noqa: ANN001
     ) -> None:
         """Append one record, stamped now. A full log or disk drops it and counts it in the header."""
         at = self._at
@@ -189,6 +190,15 @@ class LogWriter:
         self.write(type, f, value=len(tasks), **fields)
         for task in tasks:
             self.write(MORE, f, task)
+
+    def write_drain(self, type: int, held: list[int], done: list[int]) -> None:
+        """Append a drain's end that also says which tasks the storage itself records as completed.
+
+        Its `entry` is 1 + how many these are; their `more` records follow those of the tasks still held.
+        """
+        self.write(type, DRAIN, value=len(held), entry=1 + len(done))
+        for task in (*held, *done):
+            self.write(MORE, DRAIN, task)
 
     def close(self) -> None:
         """Unmap and cut the file to what was written. Safe to call twice."""
@@ -242,6 +252,8 @@ class LogTail:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = ""
+        #: The time of the newest record read; 0 = none yet.
+        self.newest_ns = 0
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._seen = 0
 
@@ -259,7 +271,9 @@ class LogTail:
         usable = len(data) // RECORD_BYTES
         self._seen += usable
         for fields in RECORD.iter_unpack(data[: usable * RECORD_BYTES]):
-            yield Record(*fields)
+            record = Record(*fields)
+            self.newest_ns = record.time
+            yield record
 
     def close(self) -> None:
         """Close the file."""

@@ -1,0 +1,1 @@
+"""What runs inside producer and consumer processes: standard library and huey only, under any interpreter."""

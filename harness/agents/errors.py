@@ -1,0 +1,171 @@
+"""One table from a client's error to what a history may say of the operation: `fail` or `info`.
+
+`fail` says that no attempt can have taken effect. That cannot be read off the exception that reaches the caller
+alone: a client may have sent the command, lost the reply, sent it again and been refused. So the
+attempts are watched where they are made, at the connection (`watch_redis`), and an exception is `fail` only
+if its kind is certain *and* every attempt beneath it was answered.
+
+After jepsen-io/redis `client.clj`, `with-exceptions`.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from typing import Any
+
+from harness.history import log
+
+#: Error replies (their first word) and names of exceptions -> (certainly had no effect, what to call it).
+#: A reply of the server is certain by itself: Redis refuses a command before it changes anything.
+TABLE: dict[str, tuple[bool, int]] = {
+    # replies of the server
+    "READONLY": (True, log.E_READONLY),
+    "CLUSTERDOWN": (True, log.E_CLUSTERDOWN),
+    "MASTERDOWN": (True, log.E_SERVER),
+    "LOADING": (True, log.E_SERVER),
+    "MOVED": (True, log.E_SERVER),
+    "ASK": (True, log.E_SERVER),
+    "TRYAGAIN": (True, log.E_SERVER),
+    "OOM": (True, log.E_SERVER),
+    "NOREPLICAS": (True, log.E_SERVER),
+    "MISCONF": (True, log.E_SERVER),
+    "NOAUTH": (True, log.E_SERVER),
+    "NOPERM": (True, log.E_SERVER),
+    "BUSY": (True, log.E_SERVER),
+    "WRONGTYPE": (True, log.E_SERVER),
+    # A blocked command whose node lost the slot, or its role, is unblocked without having popped anything.
+    "UNBLOCKED": (True, log.E_SERVER),
+    # names of exceptions, the client's own
+    "ReadOnlyError": (True, log.E_READONLY),
+    "ClusterDownError": (True, log.E_CLUSTERDOWN),
+    "MasterDownError": (True, log.E_SERVER),
+    "MovedError": (True, log.E_SERVER),
+    "AskError": (True, log.E_SERVER),
+    "TryAgainError": (True, log.E_SERVER),
+    "BusyLoadingError": (True, log.E_SERVER),
+    "OutOfMemoryError": (True, log.E_SERVER),
+    "MasterNotFoundError": (True, log.E_NOPRIMARY),
+    "SlaveNotFoundError": (True, log.E_NOPRIMARY),
+    "SlotNotCoveredError": (True, log.E_NOPRIMARY),
+    "RedisClusterException": (True, log.E_NOPRIMARY),
+    "ClusterError": (True, log.E_CLUSTERDOWN),
+    "MaxConnectionsError": (True, log.E_OTHER),
+    "AuthenticationError": (True, log.E_SERVER),
+    "NotImplementedError": (True, log.E_OTHER),
+    "DataError": (True, log.E_OTHER),
+    # A connection or a time-out error is certain where nothing was sent: the watch below knows.
+    "ConnectionError": (True, log.E_LOST),
+    "ConnectionRefusedError": (True, log.E_REFUSED),
+    "TimeoutError": (True, log.E_TIMEOUT),
+    # Errors of ours: the agent was told to stop. What was open stays open.
+    "KeyboardInterrupt": (False, log.E_INTERRUPTED),
+    "SystemExit": (False, log.E_INTERRUPTED),
+}
+#: Kinds whose certainty rests on the watch: without one (a storage that is not Redis') they are open.
+_NEEDS_WATCH = {
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "TimeoutError",
+    "RedisClusterException",
+    "ClusterError",
+}
+
+
+class Attempts(threading.local):
+    """Of this thread's current operation: attempts that were sent and never answered."""
+
+    unanswered = 0
+    handshakes = 0
+    last_error = log.E_NONE
+
+
+attempts = Attempts()
+_watching = False
+
+
+def classify(error: BaseException) -> tuple[int, int]:
+    """(`fail` or `info`, error code) of an operation that ended in this exception."""
+    certain, code = False, log.E_OTHER
+    name = ""
+    first_word = str(error).split(" ", 1)[0] if str(error) else ""
+    if first_word in TABLE:
+        name = first_word
+    else:
+        for kind in type(error).__mro__:
+            if kind.__name__ in TABLE:
+                name = kind.__name__
+                break
+    if name:
+        certain, code = TABLE[name]
+    if code == log.E_LOST and _errno(error) == errno.ECONNREFUSED:
+        code = log.E_REFUSED
+    if not _watching and name in _NEEDS_WATCH:
+        certain = False
+    if attempts.unanswered:
+        certain = False
+    return (log.FAIL if certain else log.INFO), code
+
+
+def _errno(error: BaseException) -> int | None:
+    for candidate in (error, error.__cause__, error.__context__):
+        if isinstance(candidate, OSError):
+            return candidate.errno
+    return None
+
+
+def watch_redis() -> bool:
+    """Watch every redis-py connection of this process. False where redis-py is not installed.
+
+    A command that was sent and whose reply did not come (time-out, reset) counts as unanswered, whatever the client
+    or the storage above makes of it; Huey's dequeue, for one, returns None then. The handshake of a
+    new connection does not count: it changes nothing.
+    """
+    global _watching
+    try:
+        from redis import connection, exceptions
+    except ImportError:
+        return False
+    if _watching:
+        return True
+    # Error replies: the attempt was answered. The last two derive from ConnectionError, and are replies all the same.
+    replies = (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError)
+    base: Any = getattr(connection, "AbstractConnection", None) or connection.Connection
+    send, read, connect = base.send_packed_command, base.read_response, base.connect
+
+    def watched_send(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Sending connects first if need be; an error from there is no unanswered attempt.
+        try:
+            return send(self, *args, **kwargs)
+        except BaseException:
+            if not attempts.handshakes and getattr(self, "_hh_connected", False):
+                attempts.unanswered += 1
+            raise
+
+    def watched_read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return read(self, *args, **kwargs)
+        except replies:
+            raise
+        except BaseException:
+            if not attempts.handshakes:
+                attempts.unanswered += 1
+            raise
+
+    def watched_connect(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(self, "_sock", None) is not None:
+            return connect(self, *args, **kwargs)
+        attempts.handshakes += 1
+        self._hh_connected = False
+        try:
+            result = connect(self, *args, **kwargs)
+            self._hh_connected = True
+            return result
+        finally:
+            attempts.handshakes -= 1
+
+    base.send_packed_command = watched_send
+    base.read_response = watched_read
+    base.connect = watched_connect
+    _watching = True
+    return True

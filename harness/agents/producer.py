@@ -1,0 +1,43 @@
+"""`python -m harness.agents.producer ORDERS`: enqueues its share of the workload, at its rate, and ends.
+
+It paces itself by the clock, not by answers: tasks due during an outage are tried then (a caller of one's own
+application does not wait either). After an error it pauses a moment, so that an outage does not burn the workload.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from harness.agents.recorder import task_id
+from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
+
+#: What an application's request would take until the next one comes by.
+PAUSE_AFTER_ERROR_S = 0.05
+
+
+def main() -> None:
+    """Enqueue tasks number `first` to `first + count - 1`."""
+    orders = read_orders()
+    huey, workload, tasks = open_huey(orders, make_recorder(orders))
+    job, params = orders["producer"], orders["workload"]["params"]
+    draw = random.Random(job["seed"])
+    wait_for_go(orders)
+    gap_s = 1 / job["rate"] if job["rate"] else 0.0
+    due = time.monotonic()
+    for number in range(job["first"], job["first"] + job["count"]):
+        task = workload.make(tasks, params, draw)
+        task.id = task_id(number)
+        wait_s = due - time.monotonic()
+        if wait_s > 0:
+            time.sleep(wait_s)
+        due += gap_s
+        try:
+            huey.enqueue(task)
+        except Exception as error:
+            print(f"task {number}: {type(error).__name__}: {error}", flush=True)
+            time.sleep(PAUSE_AFTER_ERROR_S)
+
+
+if __name__ == "__main__":
+    main()

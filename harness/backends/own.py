@@ -1,0 +1,96 @@
+"""A class of one's own, named as `package.module:Class`, becomes a backend.
+
+It takes after the nearest built-in storage class that its storage derives from: topology, constructor
+arguments, capabilities, promises and limits. One that derives from BaseStorage alone names its topology and is held
+to every promise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import sys
+from typing import Any
+
+from harness.backends import BACKENDS, Backend
+from harness.protocols import HarnessError
+from harness.registry import did_you_mean
+
+TOPOLOGIES = ("none", "folder", "standalone", "sentinel", "cluster")
+
+
+def resolve(name: str) -> Backend:
+    """The backend of that name, or made from the class of that name. Raises HarnessError with what would be valid."""
+    if ":" not in name:
+        return BACKENDS.get(name)
+    cls = _load(name)
+    storage = _storage_of(name, cls)
+    nearest = _nearest(storage)
+    if nearest is not None:
+        return dataclasses.replace(nearest, name=name, huey=name)
+    topology = getattr(storage, "huey_topology", None)
+    if topology not in TOPOLOGIES:
+        raise HarnessError(
+            f"{name} derives from BaseStorage alone and its huey_topology is {topology!r}",
+            remedy=f"set the class attribute huey_topology to one of {', '.join(TOPOLOGIES)}",
+        )
+    priority = bool(getattr(storage, "priority", False))
+    return Backend(
+        name=name,
+        huey=name,
+        topology=topology,
+        order="priority-fifo" if priority else "fifo",
+        capabilities=frozenset({"priority"} if priority else ()),
+    )
+
+
+def _load(name: str) -> Any:
+    module_name, _, class_name = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise HarnessError(
+            f"backend {name!r}: module {module_name!r} cannot be imported: {type(error).__name__}: {error}",
+            remedy="name it as package.module:Class, found on sys.path or in the current folder",
+        ) from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        known = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise HarnessError(
+            f"backend {name!r}: module {module_name!r} has no {class_name!r}.{did_you_mean(class_name, known)}"
+        )
+    return found
+
+
+def _storage_of(name: str, cls: Any) -> Any:
+    from huey.api import Huey
+    from huey.storage import BaseStorage
+
+    if isinstance(cls, type) and issubclass(cls, BaseStorage):
+        return cls
+    if isinstance(cls, type) and issubclass(cls, Huey):
+        storage: Any = getattr(cls, "storage_class", None)
+        if isinstance(storage, type) and issubclass(storage, BaseStorage):
+            return storage
+        raise HarnessError(f"backend {name!r}: its storage_class is {storage!r}, not a storage")
+    raise HarnessError(
+        f"backend {name!r} is a {type(cls).__name__}, not a Huey or a storage class",
+        remedy="name a class that derives from huey.api.Huey or huey.storage.BaseStorage",
+    )
+
+
+def _nearest(storage: type) -> Backend | None:
+    """The built-in backend whose storage class comes first among the class's ancestors."""
+    built_in: dict[type, Backend] = {}
+    for backend in BACKENDS:
+        module_name, _, class_name = backend.huey.partition(":")
+        huey_class = getattr(importlib.import_module(module_name), class_name)
+        # The short names stand for another kind as well; the kind's own name comes first.
+        built_in.setdefault(huey_class.storage_class, backend)
+    for ancestor in storage.__mro__:
+        if ancestor in built_in:
+            return built_in[ancestor]
+    return None

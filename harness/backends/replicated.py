@@ -1,0 +1,32 @@
+"""`cluster-…` and `sentinel-…`: Huey's storages where a replica can take over.
+
+`cluster` and `sentinel` stand for the priority kinds until there is one that acknowledges.
+"""
+
+from __future__ import annotations
+
+from harness.backends import BACKENDS, QUEUE, Backend, Order
+from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES
+
+
+def _register(name: str, huey: str, topology: str, order: Order) -> None:
+    BACKENDS.register(name)(
+        Backend(
+            name=name,
+            huey=f"harness.storages:{huey}",
+            topology=topology,
+            order=order,
+            capabilities=frozenset({"priority"} if order == "priority-fifo" else ()),
+            promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
+            limits=IN_FLIGHT + FAILOVER,
+            queue_key=f"huey.redis.{{{QUEUE}}}" if topology == "cluster" else f"huey.redis.{QUEUE}",
+        )
+    )
+
+
+_register("cluster-redis", "RedisClusterHuey", "cluster", "fifo")
+_register("cluster-priority", "PriorityRedisClusterHuey", "cluster", "priority-fifo")
+_register("cluster", "PriorityRedisClusterHuey", "cluster", "priority-fifo")
+_register("sentinel-redis", "RedisSentinelHuey", "sentinel", "fifo")
+_register("sentinel-priority", "PriorityRedisSentinelHuey", "sentinel", "priority-fifo")
+_register("sentinel", "PriorityRedisSentinelHuey", "sentinel", "priority-fifo")

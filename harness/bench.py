@@ -1,0 +1,159 @@
+"""`huey-harness bench`: speed, as ratios measured side by side in one run, one line of JSON each.
+
+Machines are noisy: what is compared alternates, and medians are told with the spread of the single measurements.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.protocols import HarnessError, Runtime, Topology
+from harness.scenario import TopologySpec
+
+SERVER = "valkey-9"
+#: A node of a cluster refuses writes for this long after its start (cluster.c, CLUSTER_WRITABLE_DELAY).
+FLOOR_S = 2.0
+ROUNDS = 15
+TASKS = 2000
+COLD_STARTS = 5
+RESETS = 20
+SCENARIOS_TIMEOUT_S = 900
+
+
+def main() -> int:
+    """Run all benchmarks; what this machine cannot do says so in its line."""
+    for bench in (recorder, cold_local, cold_docker, warm_reset, scenarios):
+        try:
+            line = bench()
+        except HarnessError as error:
+            line = {"skipped": str(error)}
+        print(json.dumps({"bench": bench.__name__, **line}), flush=True)
+    return 0
+
+
+def recorder() -> dict[str, Any]:
+    """A Huey task, enqueued and executed, with the recorder and without, on one server, in turns."""
+    import huey as package
+
+    from harness.agents.errors import watch_redis
+    from harness.agents.recorder import Recorder, record
+
+    with _topology("loopback", "standalone") as (_, topology, _):
+        folder = Path(tempfile.mkdtemp(prefix="huey-harness-bench-"))
+        try:
+            watch_redis()  # it stays for both: taking it off again is not what it is for
+            ratios = []
+            rates: dict[bool, list[float]] = {True: [], False: []}
+            instances = {}
+            for recorded in (False, True):
+                huey = package.RedisHuey(f"bench{recorded:d}", **topology.connection())
+                if recorded:
+                    record(huey, Recorder(folder, "bench", 0))
+                instances[recorded] = (huey, huey.task(name="nothing")(_nothing))
+            for turn in range(ROUNDS):
+                order = (False, True) if turn % 2 else (True, False)
+                for recorded in order:
+                    rates[recorded].append(_tasks_per_s(*instances[recorded]))
+                ratios.append(rates[True][-1] / rates[False][-1])
+        finally:
+            shutil.rmtree(folder)
+    return {
+        "ratio": round(statistics.median(ratios), 4),
+        "aim": ">= 0.97",
+        "ratio_spread": [round(min(ratios), 4), round(max(ratios), 4)],
+        "recorded_tasks_per_s": round(statistics.median(rates[True])),
+        "plain_tasks_per_s": round(statistics.median(rates[False])),
+        "rounds": ROUNDS,
+    }
+
+
+def cold_local() -> dict[str, Any]:
+    """A cluster from nothing to ready in namespaces, against the server's own floor."""
+    return _cold("local", "<= 1.15")
+
+
+def cold_docker() -> dict[str, Any]:
+    """A cluster from nothing to ready in containers, against the server's own floor."""
+    return _cold("docker", "<= 1.5")
+
+
+def warm_reset() -> dict[str, Any]:
+    """A used cluster, back to empty and agreed, where no role changed."""
+    times = []
+    with _topology("local", "cluster") as (_, topology, _):
+        for _ in range(RESETS):
+            times.append(_timed(topology.reset))
+    return {"reset_s": round(statistics.median(times), 4), "aim": "<= 0.15", "reset_s_max": round(max(times), 4)}
+
+
+def scenarios() -> dict[str, Any]:
+    """`pytest --huey-backend=cluster`, start to end."""
+    with tempfile.TemporaryDirectory(prefix="huey-harness-bench-") as folder:
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "--huey-backend=cluster", "--huey-runtime=local", f"--huey-report={folder}",
+        ]  # fmt: skip
+        began = time.monotonic()
+        done = subprocess.run(command, capture_output=True, timeout=SCENARIOS_TIMEOUT_S, check=False)
+        seconds = time.monotonic() - began
+    return {"seconds": round(seconds, 1), "aim": "<= 120", "exit": done.returncode}
+
+
+def _nothing() -> None:
+    """A task that does nothing: what is measured is all around it."""
+
+
+def _tasks_per_s(huey: Any, task: Any) -> float:
+    began = time.perf_counter()
+    for _ in range(TASKS):
+        task()
+    for _ in range(TASKS):
+        huey.execute(huey.dequeue())
+    return TASKS / (time.perf_counter() - began)
+
+
+def _cold(runtime_name: str, aim: str) -> dict[str, Any]:
+    times = []
+    for _ in range(COLD_STARTS):
+        with _topology(runtime_name, "cluster") as (_, _, seconds):
+            times.append(seconds)
+    return {
+        "ratio": round(statistics.median(times) / FLOOR_S, 3),
+        "aim": aim,
+        "start_s": [round(one, 2) for one in times],
+    }
+
+
+def _timed(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+@contextmanager
+def _topology(runtime_name: str, kind: str) -> Iterator[tuple[Runtime, Topology, float]]:
+    """A topology and how long it took from nothing; gone afterwards."""
+    from harness.runtimes.choose import choose, open_runtime
+    from harness.topologies import TOPOLOGIES
+
+    reachable = runtime_name == "loopback"
+    name = choose("local" if reachable else runtime_name)
+    began = time.monotonic()
+    runtime = open_runtime(name, SERVER, reachable=reachable)
+    try:
+        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec())
+        topology.start()
+        yield runtime, topology, time.monotonic() - began
+    finally:
+        runtime.close()
+        shutil.rmtree(runtime.root, ignore_errors=True)

@@ -1,0 +1,194 @@
+"""A queue's entries as the history shows them: when each was put, and when it was taken.
+
+Judged by (task, entry). What is somebody else's matter is left out, so that one anomaly is not reported as a
+thousand of another kind: dequeues of what nobody put (`unexpected`), a second dequeue of one entry (`duplicated`),
+acknowledged entries that were never seen again though a drain found nothing (`lost`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.checkers.drains import last_drain
+from harness.checkers.operations import NOWHERE, Operations
+from harness.checkers.sweep import Slots
+from harness.history import log
+from harness.history.columns import Bools, History, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """`slots` with, for each, the rows of the operations that put and took it (`take` NOWHERE: never seen).
+
+    An entry that was handed back and dequeued again has one more slot for each such dequeue: it keeps its old
+    place, and may be overtaken until then.
+    """
+
+    slots: Slots
+    put: Ints
+    take: Ints
+    #: Acknowledged, never seen to be taken, and nothing says that they are gone.
+    waiting: Bools
+    #: Rows of dequeues that may have taken any one entry, and the cells from which on; by cell.
+    open_takes: Ints
+    open_from: Ints
+    #: (put, take) rows of entries whose dequeue ended before their enqueue was invoked.
+    premature: tuple[tuple[int, int], ...]
+
+
+def entries_of(history: History, ops: Operations) -> Entries:
+    """Collect the entries of a history."""
+    at, cells = _positions(history), len(history)
+    puts = ops.rows(log.ENQUEUE, log.OK, log.INFO)
+    takes = ops.rows(log.DEQUEUE, log.OK)
+    returns = ops.rows(log.REQUEUE, log.OK, log.INFO)
+    of_put, of_take, of_return, count = _entry_numbers(ops, puts, takes, returns)
+
+    put = _first(of_put, puts, count)
+    take = _first(of_take, takes, count)
+    known, taken = put != NOWHERE, take != NOWHERE
+    put_from = np.where(known, at[ops.invoke[put]], cells)
+    put_to = np.full(count, cells, dtype=np.int64)
+    acknowledged = ops.how[puts] == log.OK
+    np.minimum.at(put_to, of_put[acknowledged], at[ops.end[puts[acknowledged]]])
+    take_from = np.where(taken, at[ops.invoke[take]], cells)
+    take_to = np.where(taken, at[ops.end[take]], cells)
+    returned = np.full(count, cells, dtype=np.int64)
+    np.minimum.at(returned, of_return, at[ops.invoke[returns]])
+
+    open_takes = ops.rows(log.DEQUEUE, log.INFO)
+    open_takes = open_takes[np.argsort(at[ops.invoke[open_takes]])]
+    open_from = at[ops.invoke[open_takes]]
+    soonest = int(open_from[0]) if len(open_from) else cells
+
+    waiting = known & ~taken & (put_to < cells) & (returned >= cells)
+    waiting &= ~_gone(history, ops, ops.task[put])
+    early = known & taken & (take_to < put_from)
+    seen = known & taken & ~early
+    # Handed back before anyone was seen to have it: a dequeue without an end had it first. Handed back while
+    # it was being dequeued: perhaps.
+    hidden = seen & ((returned < take_from) | ((returned < take_to) & (soonest < take_to)))
+    again = [one for one in _taken_again(ops, at, of_take, takes, of_return, returns) if seen[one[0]]]
+
+    blocks = [
+        _Block(np.flatnonzero(seen & ~hidden), put_to, take_from, take_to, take),
+        _Block(np.flatnonzero(waiting), put_to, take_from, take_to, take),
+        # First taken by somebody unseen, in whose stead nobody is accused …
+        _Block(
+            np.flatnonzero(hidden & (put_to < cells)),
+            put_to,
+            np.maximum(put_from, soonest),
+            np.full(count, cells, dtype=np.int64),
+            np.full(count, NOWHERE, dtype=np.int64),
+        ),
+        # … and then, from its old place, by whom we saw.
+        _Block(
+            np.flatnonzero(hidden),
+            np.full(count, cells, dtype=np.int64),
+            np.where(returned < take_from, take_from, np.maximum(take_from, put_from)),
+            take_to,
+            take,
+        ),
+    ]
+    number = np.concatenate([block.entries for block in blocks] + [np.array([e for e, _, _ in again], dtype=np.int64)])
+    second = np.array([row for _, row, _ in again], dtype=np.int64)
+    since = np.array([cell for _, _, cell in again], dtype=np.int64)
+    never = np.full(len(again), cells, dtype=np.int64)
+    return Entries(
+        slots=Slots(
+            cells=cells,
+            priority=ops.priority[put[number]],
+            put_from=put_from[number],
+            put_to=np.concatenate([*(block.put_to[block.entries] for block in blocks), never]),
+            take_from=np.concatenate(
+                [
+                    *(block.take_from[block.entries] for block in blocks),
+                    np.maximum(at[ops.invoke[second]], since),
+                ]
+            ),
+            take_to=np.concatenate([*(block.take_to[block.entries] for block in blocks), at[ops.end[second]]]),
+        ),
+        put=put[number],
+        take=np.concatenate([*(block.take[block.entries] for block in blocks), second]),
+        waiting=np.isin(np.arange(len(number)), len(blocks[0].entries) + np.arange(len(blocks[1].entries))),
+        open_takes=open_takes,
+        open_from=open_from,
+        premature=tuple((int(put[entry]), int(take[entry])) for entry in np.flatnonzero(early)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Slots of one kind: of which entries, and by entry when these were put and taken."""
+
+    entries: Ints
+    put_to: Ints
+    take_from: Ints
+    take_to: Ints
+    take: Ints
+
+
+def _positions(history: History) -> Ints:
+    """For each event its cell: by time, and at one instant invokes before ends, since what touches overlaps."""
+    order = np.lexsort((history.type != log.INVOKE, history.time))
+    at = np.empty(len(history), dtype=np.int64)
+    at[order] = np.arange(len(history))
+    return at
+
+
+def _entry_numbers(ops: Operations, puts: Ints, takes: Ints, returns: Ints) -> tuple[Ints, Ints, Ints, int]:
+    """For each of these rows the number of its (task, entry), and how many of these there are."""
+    rows = np.concatenate([puts, takes, returns])
+    task, entry = ops.task[rows], ops.entry[rows]
+    order = np.lexsort((entry, task))
+    is_new = np.zeros(len(rows), dtype=np.int64)
+    is_new[1:] = (task[order][1:] != task[order][:-1]) | (entry[order][1:] != entry[order][:-1])
+    number = np.empty(len(rows), dtype=np.int64)
+    number[order] = np.cumsum(is_new)
+    of_put, of_take, of_return = np.split(number, [len(puts), len(puts) + len(takes)])
+    return of_put, of_take, of_return, int(number.max()) + 1 if len(number) else 0
+
+
+def _first(of_row: Ints, rows: Ints, count: int) -> Ints:
+    """For each number its first row (rows are in the order of their invokes), or NOWHERE."""
+    first = np.full(count, NOWHERE, dtype=np.int64)
+    first[of_row[::-1]] = rows[::-1]
+    return first
+
+
+def _gone(history: History, ops: Operations, task: Ints) -> Bools:
+    """Whether something says that these tasks are no longer in the queue, though nobody saw them being taken.
+
+    A drain that did not find them; or somebody ran or completed them, and no dequeue that we saw gave them to him.
+    """
+    ran = np.concatenate([ops.rows(log.EXECUTE), ops.rows(log.COMPLETE, log.OK, log.INFO)])
+    seen = ops.task[ops.rows(log.DEQUEUE, log.OK)]
+    gone: Bools = np.isin(task, ops.task[ran]) & ~np.isin(task, seen)
+    drain = last_drain(history, ops)
+    if drain is not None:
+        gone |= ~np.isin(task, drain.held)
+    return gone
+
+
+def _taken_again(
+    ops: Operations, at: Ints, of_take: Ints, takes: Ints, of_return: Ints, returns: Ints
+) -> list[tuple[int, int, int]]:
+    """(entry, row, cell) of each dequeue of an entry beyond its first that a requeue explains, and from which cell
+    on it was back. The second dequeue is explained by the first requeue, and so on; the others by none."""
+    back: dict[int, list[int]] = {}
+    for entry, cell in zip(of_return.tolist(), at[ops.invoke[returns]].tolist(), strict=True):
+        back.setdefault(entry, []).append(cell)
+    seen: dict[int, int] = {}
+    again = []
+    chosen = np.flatnonzero(np.isin(of_take, of_return))
+    for entry, row in zip(of_take[chosen].tolist(), takes[chosen].tolist(), strict=True):
+        before = seen.get(entry, 0)
+        seen[entry] = before + 1
+        if not before or before > len(back[entry]):
+            continue
+        cell = sorted(back[entry])[before - 1]
+        if cell < at[ops.end[row]]:
+            again.append((entry, row, cell))
+    return again

@@ -1,0 +1,237 @@
+"""Scenarios as pytest items, and the hooks of a session that runs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.live import Live
+from harness.plan import Plan
+from harness.protocols import HarnessError, Unavailable
+from harness.report.terminal import header_lines, summary
+from harness.scenario_file import shipped_folder
+from harness.session import Options, Session, all_backends, scenarios_in_file, versions
+
+#: What a scenario file is known by; other YAML in a project is none of ours.
+_MARK = b"apiVersion: huey-harness/"
+_MARK_WITHIN = 4096
+
+
+class ScenarioFailed(Exception):
+    """A verdict that fails its test; the text is what a person reads."""
+
+
+class ScenarioItem(pytest.Item):
+    """One plan: a scenario on a backend."""
+
+    def __init__(self, *, plan: Plan, plugin: Plugin, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.plugin = plugin
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Items of one group share a topology."""
+        return self.plan.backend.topology, self.plan.scenario.topology.model_dump_json()
+
+    def runtest(self) -> None:
+        """Run it; the contract's table of verdicts and outcomes."""
+        try:
+            result = self.plugin.session.run(self.plan, self.plugin.live.listener(self.nodeid))
+        except Unavailable as missing:
+            if os.environ.get("CI") == "true":
+                raise ScenarioFailed(f"cannot be run here, and under CI that is a failure: {missing}") from None
+            pytest.skip(str(missing).replace("\n", " "))
+        except HarnessError as error:
+            raise ScenarioFailed(str(error)) from None
+        finally:
+            self.plugin.live.clear()
+        verdict = result.verdict
+        for name in ("seed", "backend", "runtime", "validity"):
+            self.user_properties.append((name, verdict[name]))
+        self.user_properties += [(f"count.{name}", value) for name, value in verdict["counts"].items()]
+        findings = [finding for check in verdict["checks"] for finding in check["findings"]]
+        excused = verdict["validity"] == "invalid" and all(finding["limit"] for finding in findings)
+        if excused and not self.plugin.session.options.strict:
+            pytest.xfail(_limits(findings))
+        if verdict["validity"] != "valid":
+            raise ScenarioFailed(result.story)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """A failed verdict is told in its own words, without a traceback through the harness."""
+        if isinstance(excinfo.value, ScenarioFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Where it comes from."""
+        return self.path, None, self.nodeid
+
+
+def _limits(findings: Iterable[Mapping[str, Any]]) -> str:
+    counts: dict[tuple[str, str], int] = {}
+    for finding in findings:
+        key = (finding["limit"], finding["anomaly"])
+        counts[key] = counts.get(key, 0) + 1
+    return "known limits: " + ", ".join(
+        f"{limit} ({count} {anomaly})" for (limit, anomaly), count in sorted(counts.items())
+    )
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file; collects what of it applies to the session's backends."""
+
+    def __init__(self, *, plugin: Plugin, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._plugin = plugin
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """An item for each scenario and backend."""
+        session = self._plugin.session
+        for located in scenarios_in_file(session, self.path):
+            for backend in session.backends:
+                if session.applies(located.scenario, backend):
+                    plan = session.plan(located.scenario, backend)
+                    name = f"{located.scenario.name}[{backend.name}]"
+                    yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Errors in the file are told as they are: place, value, what would be valid."""
+        if isinstance(excinfo.value, HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class Replay(pytest.Collector):
+    """The plans of a stored run."""
+
+    def __init__(self, *, plugin: Plugin, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._plugin = plugin
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """An item for each plan."""
+        for plan in self._plugin.session.replays:
+            name = f"{plan.scenario.name}[{plan.backend.name}]"
+            yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
+
+
+class Plugin:
+    """The hooks that are there only while scenarios are asked for."""
+
+    def __init__(self, config: pytest.Config, values: Mapping[str, Any]) -> None:
+        self._config = config
+        self.session = Session(_options(values))
+        self.live = Live(config)
+        self._report: Path | None = None
+        self._report_error = ""
+        if not self.session.replays:
+            _aim(config, self.session)
+
+    def pytest_report_header(self) -> list[str]:
+        """What runs where, with which versions and seed."""
+        session = self.session
+        backends = [one.name for one in session.backends] or sorted({one.backend.name for one in session.replays})
+        return header_lines(
+            backends=backends,
+            runtime=session.runtime,
+            server=session.options.server,
+            versions=versions(),
+            seed=session.seed,
+            scenarios=len(session.replays or session.selected),
+        )
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Scenario files, known by their first lines."""
+        if self.session.replays or file_path.suffix not in (".yaml", ".yml"):
+            return None
+        try:
+            with file_path.open("rb") as file:
+                if _MARK not in file.read(_MARK_WITHIN):
+                    return None
+        except OSError:
+            return None
+        kwargs: dict[str, Any] = {"path": file_path, "plugin": self}
+        if file_path.resolve().parent == shipped_folder().resolve():
+            # The same wherever the wheel is installed.
+            kwargs["nodeid"] = file_path.name
+        collector: pytest.Collector = ScenarioFile.from_parent(parent, **kwargs)
+        return collector
+
+    def pytest_collection(self, session: pytest.Session) -> bool | None:
+        """A replay collects stored plans, and nothing else."""
+        if not self.session.replays:
+            return None
+        collector: Any = Replay.from_parent(session, name="replay", nodeid="replay", plugin=self)
+        session.items = list(collector.collect())
+        session.testscollected = len(session.items)
+        self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=session.items)
+        return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Items that share a topology come together: a reset is much cheaper than a start."""
+        order: dict[tuple[str, str], int] = {}
+        for item in items:
+            if isinstance(item, ScenarioItem):
+                order.setdefault(item.group, len(order))
+        items.sort(key=lambda item: order[item.group] if isinstance(item, ScenarioItem) else -1)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """End what runs, write the report. Also after Ctrl-C."""
+        try:
+            self._report = self.session.close()
+        except HarnessError as error:
+            self._report_error = str(error)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The table, and where the report is."""
+        if self.session.results:
+            terminalreporter.write_sep("=", "huey-harness")
+            for line in summary(self.session.results, width=terminalreporter._tw.fullwidth):
+                terminalreporter.write_line(line)
+        if self._report is not None:
+            terminalreporter.write_line(f"report: {self._report}")
+        if self._report_error:
+            terminalreporter.write_line(f"no report: {self._report_error}", red=True)
+
+
+def _options(values: Mapping[str, Any]) -> Options:
+    names: list[str] = []
+    for name in (values["backend"] or "").split(","):
+        if name.strip() == "all":
+            names += all_backends()
+        elif name.strip():
+            names.append(name.strip())
+    try:
+        scale = float(values["scale"])
+    except ValueError:
+        raise HarnessError(f"--huey-scale is {values['scale']!r}", remedy="give a number, such as 0.1 or 10") from None
+    return Options(
+        backends=tuple(dict.fromkeys(names)),
+        runtime=values["runtime"],
+        server=values["server"],
+        scenarios=tuple(values["scenario"] or ()),
+        seed=values["seed"],
+        scale=scale,
+        strict=bool(values["strict"]),
+        report=Path(values["report"]),
+        replay=Path(values["replay"]) if values["replay"] else None,
+    )
+
+
+def _aim(config: pytest.Config, session: Session) -> None:
+    """What pytest is to collect: without paths the scenarios only; a shipped file may be named by its name alone."""
+    if config.args_source is not config.ArgsSource.ARGS:
+        config.args[:] = list(dict.fromkeys(str(one.path) for one in session.selected))
+        return
+    shipped = shipped_folder()
+    for i, argument in enumerate(config.args):
+        file, colons, rest = argument.partition("::")
+        if not Path(file).exists() and (shipped / file).is_file():
+            config.args[i] = f"{shipped / file}{colons}{rest}"

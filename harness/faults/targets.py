@@ -1,0 +1,71 @@
+"""Whom a fault strikes, by role: roles are looked up when the fault strikes, since failovers change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.faults import Scene
+from harness.protocols import HarnessError, Node
+
+#: Roles of servers and where there are such.
+SERVER_ROLES: Mapping[str, frozenset[str]] = {
+    "primary-of-queue": frozenset({"standalone", "sentinel", "cluster"}),
+    "replica-of-queue": frozenset({"sentinel", "cluster"}),
+    "any-primary": frozenset({"standalone", "sentinel", "cluster"}),
+}
+AGENT_ROLES = ("consumer",)
+ONE_ROLES = (*SERVER_ROLES, *AGENT_ROLES)
+
+#: Topologies in which a replica takes over from a lost primary.
+FAILS_OVER = frozenset({"sentinel", "cluster"})
+
+#: How long a topology may take to agree again after a fault (longest known: topologies/sentinel.py, `_hurry`).
+READY_TIMEOUT_S = 40.0
+#: How long an agent may take from its start to its first record: an interpreter, huey, redis, on a busy machine.
+AGENT_TIMEOUT_S = 20.0
+
+
+def one(role: str, scene: Scene, draw: int) -> Node:
+    """The one node of that role; of several, the one that the draw falls on. Raises HarnessError."""
+    found = several(role, scene)
+    return found[draw % len(found)]
+
+
+def several(role: str, scene: Scene) -> list[Node]:
+    """All nodes of that role, in the order of their names. Raises HarnessError when there is none."""
+    topology = scene.topology
+    found: list[Node]
+    match role:
+        case "primary-of-queue":
+            found = [topology.primary_of(scene.queue_key)]
+        case "replica-of-queue":
+            found = list(topology.replicas_of(scene.queue_key))
+        case "any-primary" | "primaries":
+            found = [topology.nodes[m.name] for m in topology.members() if m.role == "primary"]
+        case "replicas":
+            found = [topology.nodes[m.name] for m in topology.members() if m.role == "replica"]
+        case "nodes":
+            found = list(topology.nodes.values())
+        case "clients":
+            found = [*scene.producers.values(), *scene.consumers.values()]
+        case "everyone":
+            found = list(scene.nodes.values())
+        case "consumer" | "consumers":
+            found = list(scene.consumers.values())
+        case "minority":
+            # A client of each kind beside the cut-off primary: without one there, nobody would notice.
+            found = [
+                topology.primary_of(scene.queue_key),
+                next(iter(scene.producers.values())),
+                next(iter(scene.consumers.values())),
+            ]
+        case _:
+            raise HarnessError(f"no role {role!r}")
+    if not found:
+        raise HarnessError(f"there is no {role} in this {topology.kind} topology now")
+    return sorted(found, key=lambda node: node.spec.name)
+
+
+def is_agent(name: str, scene: Scene) -> bool:
+    """Whether that is a producer or a consumer."""
+    return name in scene.consumers or name in scene.producers

@@ -1,0 +1,270 @@
+"""The logs of a run, merged into one history.
+
+A log may have been torn at any record by a SIGKILL, or be no log at all: what is whole in it is used, and what
+should not have happened becomes a warning of the history, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.history import log
+from harness.history.columns import Bools, History, Ints, is_nemesis
+
+#: `log.RECORD`, column by column.
+_RECORD = np.dtype(
+    [
+        ("time", "<u8"), ("task", "<i8"), ("priority", "<f8"), ("eta", "<i8"), ("value", "<i8"),
+        ("entry", "<u4"), ("type", "u1"), ("f", "u1"), ("outcome", "u1"), ("error", "u1"),
+    ]
+)  # fmt: skip
+assert _RECORD.itemsize == log.RECORD_BYTES
+
+#: A monotonic clock is decades away from this; what is beyond is no time.
+_TIME_MAX = 1 << 62
+
+_Records = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one log holds. `events` are its records but for `more`; `segment` counts the `info` ends before each, which
+    is how often its worker had to go on under a new name."""
+
+    name: str
+    incarnation: int
+    opened_ns: int
+    events: _Records
+    segment: Ints
+    list_start: Ints
+    list_len: Ints
+    done_len: Ints
+    listed: Ints
+
+
+def read_run(folder: Path, fault_names: Sequence[str] = ()) -> History:
+    """Merge every `*.log` below `folder` (record format: `history.log`) into one history, in the order of time.
+
+    `fault_names` are the plan's faults by number: a nemesis event then has its fault's name as `f`, otherwise
+    `nemesis`. A worker that ended an operation with `info`, or was started again, goes on under a new process
+    name: `consumer-1/w2`, `consumer-1/w2.1`, … An operation that was open when its log ended stays open. Of a list that
+    was torn by the end of its log (`read_schedule`, `drain`) nobody knows the rest: that event is left out, as if
+    its writer had died one record earlier.
+    """
+    warnings: list[str] = []
+    parts: list[_Part] = []
+    dropped = 0
+    for path in sorted(folder.rglob("*.log")):
+        where = str(path.relative_to(folder))
+        try:
+            header, records = _read(path, where, warnings)
+        except (OSError, ValueError) as error:
+            warnings.append(f"{where}: {_reason(error)}")
+            continue
+        if header is None:
+            continue
+        dropped += header.dropped
+        if len(records):
+            parts.append(_part(header, records, where, warnings))
+    return _merge([part for part in parts if len(part.events)], fault_names, dropped, tuple(warnings))
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What went wrong, without the path (the caller names it from the run's folder on)."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error).partition(": ")[2] or str(error)
+
+
+def _read(path: Path, where: str, warnings: list[str]) -> tuple[log.LogHeader | None, _Records]:
+    """A log's header and whole records; no header where its writer died before it had written one."""
+    nothing = np.empty(0, dtype=_RECORD)
+    with path.open("rb") as stream:
+        head = stream.read(log.HEADER.size)
+    if not head.strip(b"\0") or _half_made(head):
+        return None, nothing
+    header = log.read_header(head, path)
+    available = max(0, path.stat().st_size - log.HEADER_BYTES) // log.RECORD_BYTES
+    if header.count > available:
+        warnings.append(f"{where}: its header counts {header.count:,} records, {available:,} are there")
+    count = min(header.count, available)
+    if not count:
+        return header, nothing
+    records = np.fromfile(path, dtype=_RECORD, count=count, offset=log.HEADER_BYTES)
+    good = (
+        (records["time"] < _TIME_MAX)
+        & (records["type"] >= log.INVOKE)
+        & (records["type"] <= log.MORE)
+        & (records["f"] < len(log.F_NAMES))
+        & np.isfinite(records["priority"])
+    )
+    if not good.all():
+        warnings.append(
+            f"{where}: {int((~good).sum()):,} records make no sense, the first is number {int(good.argmin())}"
+        )
+        records = records[good]
+    later = np.maximum.accumulate(records["time"])
+    if (later != records["time"]).any():
+        at = int((later != records["time"]).argmax())
+        warnings.append(f"{where}: the clock goes backwards at record {at}")
+        records["time"] = later
+    return header, records
+
+
+def _half_made(head: bytes) -> bool:
+    """Whether the writer died between the fields of its header: nothing was recorded, so nothing is missing."""
+    if len(head) < log.HEADER.size or head[: len(log.MAGIC)] != log.MAGIC:
+        return False
+    _, record_bytes, pid, _, count, _, opened_ns, _ = log.HEADER.unpack(head)
+    return bool(count == 0 and (record_bytes == 0 or pid == 0 or opened_ns == 0))
+
+
+def _part(header: log.LogHeader, records: _Records, where: str, warnings: list[str]) -> _Part:
+    """Take the `more` records to the event before them, and count the segments."""
+    is_event = records["type"] != log.MORE
+    owner = np.cumsum(is_event) - 1
+    more = ~is_event & (owner >= 0)
+    if (~is_event & (owner < 0)).any():
+        warnings.append(f"{where}: begins with a list that belongs to nothing")
+    events = records[is_event]
+    listed = records["task"][more].astype(np.int64)
+    found = np.bincount(owner[more], minlength=len(events)).astype(np.int64)
+    start = np.cumsum(found) - found
+
+    is_drain = (events["f"] == log.DRAIN) & (events["type"] != log.INVOKE)
+    is_list = is_drain | ((events["f"] == log.READ_SCHEDULE) & (events["type"] != log.INVOKE))
+    done_said = np.where(is_drain, np.maximum(events["entry"].astype(np.int64) - 1, 0), 0)
+    said = np.where(is_list, np.maximum(events["value"], 0), 0) + done_said
+    if len(events) and found[-1] < said[-1]:
+        events, found, start = events[:-1], found[:-1], start[:-1]
+        said, done_said, is_list = said[:-1], done_said[:-1], is_list[:-1]
+    if (found != said).any():
+        at = int((found != said).argmax())
+        warnings.append(f"{where}: event {at} names {int(found[at])} tasks and says they are {int(said[at])}")
+    done_len = np.minimum(done_said, found)
+    return _Part(
+        name=header.name,
+        incarnation=header.incarnation,
+        opened_ns=header.opened_ns,
+        events=events,
+        segment=_segments(events, is_nemesis(header.name)),
+        list_start=start,
+        list_len=found - done_len,
+        done_len=done_len,
+        listed=listed,
+    )
+
+
+def _segments(events: _Records, nemesis: bool) -> Ints:
+    """For each event the number of `info` ends before it; an end belongs where its invoke was.
+
+    `execute` encloses other operations, so its end may come after one of these ended with `info`.
+    """
+    if nemesis:
+        return np.zeros(len(events), dtype=np.int64)
+    unknown = (events["type"] == log.INFO).astype(np.int64)
+    segment: Ints = np.cumsum(unknown) - unknown
+    is_execute = events["f"] == log.EXECUTE
+    for lane in (np.flatnonzero(is_execute), np.flatnonzero(~is_execute)):
+        is_invoke = events["type"][lane] == log.INVOKE
+        ends = np.flatnonzero(~is_invoke[1:] & is_invoke[:-1]) + 1
+        segment[lane[ends]] = segment[lane[ends - 1]]
+    return segment
+
+
+def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warnings: tuple[str, ...]) -> History:
+    parts.sort(key=lambda part: (part.name, int(part.events["time"][0]), part.incarnation, part.opened_ns))
+    processes, process_of_part = _name(parts)
+    events = _joined((part.events for part in parts), _RECORD)
+    process = _joined(process_of_part, np.int32)
+    list_start = _joined(_shifted([part.list_start for part in parts], parts), np.int64)
+    list_len = _joined((part.list_len for part in parts), np.int64)
+    done_len = _joined((part.done_len for part in parts), np.int64)
+    listed = _joined((part.listed for part in parts), np.int64)
+
+    order = np.argsort(events["time"], kind="stable")
+    events, process = events[order], process[order]
+    list_start, list_len, done_len = list_start[order], list_len[order], done_len[order]
+    f_names, f = _fault_codes(events, process, processes, fault_names)
+    is_drain = f == log.DRAIN
+    return History(
+        time=events["time"].astype(np.int64),
+        process=process,
+        type=events["type"].copy(),
+        f=f,
+        task=events["task"].astype(np.int64),
+        priority=events["priority"].astype(np.float64),
+        eta=events["eta"].astype(np.int64),
+        # Of a drain, `entry` said how many of its tasks are `done`.
+        entry=np.where(is_drain, 0, events["entry"]).astype(np.int64),
+        outcome=events["outcome"].copy(),
+        error=events["error"].copy(),
+        value=events["value"].astype(np.int64),
+        list_start=list_start,
+        list_len=list_len,
+        listed=listed,
+        done_start=list_start + list_len,
+        done_len=done_len,
+        done=listed,
+        has_done=is_drain & (events["entry"] > 0) & (events["type"] != log.INVOKE),
+        processes=processes,
+        f_names=f_names,
+        dropped=dropped,
+        warnings=warnings,
+    )
+
+
+def _name(parts: list[_Part]) -> tuple[tuple[str, ...], list[npt.NDArray[np.int32]]]:
+    """Process names, and for each part the index of each event's process in them.
+
+    Parts come sorted by name and first event; within a name the suffix counts on from file to file.
+    """
+    names: dict[str, int] = {}
+    indexes = []
+    previous, used = "", 0
+    for part in parts:
+        used = used if part.name == previous else 0
+        previous = part.name
+        segments, inverse = np.unique(part.segment, return_inverse=True)
+        codes = np.empty(len(segments), dtype=np.int32)
+        for at in range(len(segments)):
+            # A worker may itself be called what another one goes on as.
+            while (name := f"{part.name}.{used}" if used else part.name) in names:
+                used += 1
+            codes[at] = names[name] = len(names)
+            used += 1
+        indexes.append(codes[inverse])
+    return tuple(names), indexes
+
+
+def _shifted(columns: list[Ints], parts: list[_Part]) -> list[Ints]:
+    """Positions in each part's own list, as positions in all of them joined."""
+    ends = np.cumsum([0, *(len(part.listed) for part in parts)])
+    return [column + start for column, (start, _) in zip(columns, pairwise(ends), strict=True)]
+
+
+def _joined(columns: Iterable[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype=dtype), *columns])
+
+
+def _fault_codes(
+    events: _Records, process: npt.NDArray[np.int32], processes: tuple[str, ...], fault_names: Sequence[str]
+) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]]:
+    """Names of operations, and their codes with each nemesis event's fault for `nemesis`."""
+    f = events["f"].copy()
+    names = list(log.F_NAMES)
+    by_nemesis: Bools = np.array([is_nemesis(name) for name in processes], dtype=np.bool_)[process]
+    for number, name in enumerate(fault_names):
+        mine = by_nemesis & (f == log.NEMESIS) & (events["value"] == number)
+        if mine.any():
+            if name not in names:
+                names.append(name)
+            f[mine] = names.index(name)
+    return tuple(names), f

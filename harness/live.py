@@ -1,0 +1,56 @@
+"""What a person sees while a scenario runs: one living line on a terminal, a plain line a phase elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from harness.run import Listener
+
+_REFRESH_S = 0.1
+
+
+class Live:
+    """Writes beside pytest's own progress, without leaving traces in it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._shown = False
+        self._at = 0.0
+
+    @property
+    def _reporter(self) -> Any:
+        return self._config.pluginmanager.get_plugin("terminalreporter")
+
+    def listener(self, title: str) -> Listener:
+        """Tells of one run."""
+        last = [""]
+
+        def tell(phase: str, acknowledged: int, completed: int, tasks: int, faults: tuple[str, ...]) -> None:
+            reporter = self._reporter
+            if reporter is None or self._config.get_verbosity() < 0:
+                return
+            doing = " + ".join(faults)
+            state = f"{phase}{f', {doing}' if doing else ''}"
+            if reporter.isatty:
+                if state == last[0] and time.monotonic() < self._at:
+                    return
+                self._at = time.monotonic() + _REFRESH_S
+                line = f"  {title}  {state}  {acknowledged}/{tasks} enqueued, {completed} completed"
+                width = reporter._tw.fullwidth - 1
+                reporter._tw.write("\r\x1b[2K" + line[:width], flush=True)
+                self._shown = True
+            elif self._config.get_verbosity() > 0 and state != last[0]:
+                reporter.ensure_newline()
+                reporter.write_line(f"  {state}: {acknowledged}/{tasks} enqueued, {completed} completed", flush=True)
+            last[0] = state
+
+        return tell
+
+    def clear(self) -> None:
+        """Take the living line away."""
+        if self._shown:
+            self._reporter._tw.write("\r\x1b[2K", flush=True)
+            self._shown = False

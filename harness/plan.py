@@ -1,0 +1,132 @@
+"""A plan holds every choice that a run will make: scenario + backend + seed, nothing drawn later.
+
+The same three give the same plan, byte for byte. It is stored beside the history together with the promises, limits and
+colours in force, so that a stored run can be judged and drawn with nothing but its folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from harness.backends import Backend
+from harness.faults import FAULTS
+from harness.protocols import KnownLimit, Promise
+from harness.scenario import Scenario, scenario_model
+
+SCHEMA = "huey-harness/plan/1"
+
+
+@dataclass(frozen=True)
+class ProducerPlan:
+    """One producer: tasks `first` to `first + count - 1`, `rate` of them a second (None = no pacing)."""
+
+    name: str
+    first: int
+    count: int
+    rate: float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class FaultPlan:
+    """One fault: what the scenario says of it, and the number that decides whom of several it strikes."""
+
+    index: int
+    draw: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run carries out."""
+
+    scenario: Scenario
+    backend: Backend
+    seed: int
+    runtime: str
+    server: str
+    scale: float
+    producers: tuple[ProducerPlan, ...]
+    consumers: tuple[str, ...]
+    faults: tuple[FaultPlan, ...]
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks will be submitted."""
+        return sum(producer.count for producer in self.producers)
+
+    def to_json(self) -> dict[str, Any]:
+        """`plan.json`."""
+        backend = dataclasses.asdict(dataclasses.replace(self.backend, kwargs=dict(self.backend.kwargs)))
+        backend["capabilities"] = sorted(self.backend.capabilities)
+        return {
+            "schema": SCHEMA,
+            "scenario": self.scenario.model_dump(mode="json", by_alias=True),
+            "backend": backend,
+            "seed": self.seed,
+            "runtime": self.runtime,
+            "server": self.server,
+            "scale": self.scale,
+            "producers": [dataclasses.asdict(one) for one in self.producers],
+            "consumers": list(self.consumers),
+            "faults": [dataclasses.asdict(one) for one in self.faults],
+            "colors": {kind: fault.spec.color for kind, fault in FAULTS.items()},
+        }
+
+    def dumps(self) -> str:
+        """plan.json's text, always the same for the same plan."""
+        return json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def draw_plan(
+    scenario: Scenario, backend: Backend, seed: int, *, runtime: str, server: str, scale: float = 1.0
+) -> Plan:
+    """Draw all that is left open, from the seed alone."""
+    # One stream for each scenario and backend: leaving one out does not change the others.
+    digest = hashlib.blake2b(f"{seed}/{scenario.name}/{backend.name}".encode(), digest_size=8).digest()
+    draw = random.Random(int.from_bytes(digest, "big"))
+    workload = scenario.workload
+    tasks = max(1, round(workload.tasks * scale))
+    share = [tasks // workload.producers + (i < tasks % workload.producers) for i in range(workload.producers)]
+    producers = []
+    first = 0
+    for i, count in enumerate(share):
+        rate = workload.rate / workload.producers if workload.rate else None
+        producers.append(ProducerPlan(f"producer-{i}", first, count, rate, draw.getrandbits(32)))
+        first += count
+    return Plan(
+        scenario=scenario,
+        backend=backend,
+        seed=seed,
+        runtime=runtime,
+        server=server,
+        scale=scale,
+        producers=tuple(producers),
+        consumers=tuple(f"consumer-{i}" for i in range(scenario.consumers.count)),
+        faults=tuple(FaultPlan(i, draw.getrandbits(16)) for i in range(len(scenario.faults))),
+    )
+
+
+def load_plan(stored: dict[str, Any]) -> Plan:
+    """The plan of a stored `plan.json`. Raises ValueError (pydantic's included) when it is none."""
+    if stored.get("schema") != SCHEMA:
+        raise ValueError(f"not a plan of this version: schema is {stored.get('schema')!r}, expected {SCHEMA!r}")
+    backend = dict(stored["backend"])
+    backend["capabilities"] = frozenset(backend["capabilities"])
+    backend["promises"] = tuple(Promise(one["name"], tuple(one["under"])) for one in backend["promises"])
+    backend["limits"] = tuple(KnownLimit(**one) for one in backend["limits"])
+    return Plan(
+        scenario=scenario_model().model_validate(stored["scenario"]),
+        backend=Backend(**backend),
+        seed=stored["seed"],
+        runtime=stored["runtime"],
+        server=stored["server"],
+        scale=stored["scale"],
+        producers=tuple(ProducerPlan(**one) for one in stored["producers"]),
+        consumers=tuple(stored["consumers"]),
+        faults=tuple(FaultPlan(**one) for one in stored["faults"]),
+    )

@@ -1,0 +1,73 @@
+// The page: the overview, then every result. Errors are shown, and told to whoever tests the page.
+
+const failed = (words) => {
+  document.documentElement.dataset.error = words;
+  const note = document.getElementById("failure");
+  note.textContent = `This page's script failed (${words}); the evidence lies beside this file.`;
+  note.hidden = false;
+};
+addEventListener("error", (event) => failed(event.message));
+addEventListener("unhandledrejection", (event) => failed(String(event.reason)));
+addEventListener("securitypolicyviolation", (event) => failed(`blocked: ${event.violatedDirective} ${event.blockedURI}`));
+
+const overviewOf = (results) => {
+  const of = (result, name) => (result.counts.find(([each]) => each === name) || [])[1];
+  const trouble = (value) => h(value > 0 ? "td.n.wrong" : "td.n", null, number(value));
+  const rows = results.map((result) => h("tr", null,
+    h("td", null, h("a", { href: `#${result.id}` }, result.scenario)),
+    h("td", null, result.backend),
+    h("td", null, badge(result.standing)),
+    h("td.n", null, number(of(result, "acknowledged"))),
+    trouble(of(result, "lost")), trouble(of(result, "duplicated")), trouble(result.inversions),
+    h("td.n", null, result.recovery_ms_max === null ? "–" : span(result.recovery_ms_max / 1000))));
+  return table([["scenario"], ["backend"], ["verdict"], ["acknowledged", true], ["lost", true], ["duplicated", true],
+    ["inversions", true], ["slowest recovery", true]], rows, "Overview");
+};
+
+const headline = (results) => {
+  const tally = (standing) => results.filter((result) => result.standing === standing).length;
+  const parts = [[tally("invalid"), "invalid"], [tally("unknown"), "unknown"], [tally("limits"), "within known limits"], [tally("valid"), "valid"]];
+  const told = parts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`);
+  return told.length ? told.join(", ") : "no results";
+};
+
+const open = (id) => {
+  const node = id && document.getElementById(id);
+  if (node instanceof HTMLDetailsElement) {
+    node.open = true;
+    node.scrollIntoView();
+  }
+};
+
+const start = () => {
+  const model = JSON.parse(document.getElementById("model").textContent);
+  const { results } = model;
+  document.getElementById("page").append(
+    h("header.top", null,
+      h("p.product", null, "huey-harness"),
+      h("h1", null, headline(results)),
+      h("p.quiet", null, `${plural(results.length, "result")} of run `, h("span.mono", null, model.run))),
+    results.length > 0 ? overviewOf(results) : "",
+    ...results.map(resultOf));
+  const weight = ["invalid", "unknown", "limits", "valid"];
+  const first = results.toSorted((a, b) => weight.indexOf(a.standing) - weight.indexOf(b.standing))[0];
+  if (location.hash) open(location.hash.slice(1));
+  else if (first) document.getElementById(first.id).open = true;
+  addEventListener("hashchange", () => open(location.hash.slice(1)));
+  document.addEventListener("click", (event) => {
+    const link = event.target instanceof Element && event.target.closest('a[href^="#"]');
+    if (link) open(link.getAttribute("href").slice(1));
+  });
+  document.addEventListener("keydown", (event) => {
+    const writing = event.target instanceof Element && event.target.closest("input, textarea, select");
+    if (writing || event.ctrlKey || event.metaKey || event.altKey || !TimelineView.current) return;
+    if (event.key !== "n" && event.key !== "p") return;
+    event.preventDefault();
+    const timeline = TimelineView.current;
+    timeline.jump(event.key === "n" ? 1 : -1);
+    timeline.node.scrollIntoView({ block: "nearest" });
+  });
+  document.documentElement.dataset.rendered = String(results.length);
+};
+
+start();

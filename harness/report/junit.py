@@ -1,0 +1,80 @@
+"""JUnit XML of a run, for CI systems that read nothing else."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.report.clusters import findings_of
+from harness.report.files import write_whole
+from harness.report.model import standing
+from harness.report.result import Result
+from harness.report.text import one_line, printable
+
+# What XML 1.0 (2.2 Characters) does not allow even as a character reference.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_junit(path: Path, results: Sequence[Result], *, strict: bool = False) -> Path:
+    """Write one testcase for each result, with the contract's outcomes.
+
+    Valid passes, known limits are skipped as pytest's xfail (failures if `strict`), unknown and invalid
+    fail. Raises HarnessError naming the file when it cannot be written.
+    """
+    cases = [_case(result, strict) for result in results]
+    seconds = sum(result.seconds for result in results)
+    totals = {
+        "name": "huey-harness",
+        "tests": str(len(cases)),
+        "failures": str(sum(case.find("failure") is not None for case in cases)),
+        "errors": "0",
+        "skipped": str(sum(case.find("skipped") is not None for case in cases)),
+        "time": f"{seconds:.3f}",
+    }
+    root = ET.Element("testsuites", {k: v for k, v in totals.items() if k != "skipped"})
+    ET.SubElement(root, "testsuite", totals).extend(cases)
+    ET.indent(root)
+    write_whole(path, ET.tostring(root, encoding="utf-8", xml_declaration=True))
+    return path
+
+
+def _case(result: Result, strict: bool) -> ET.Element:
+    case = ET.Element(
+        "testcase",
+        classname=f"huey-harness.{_line(result.scenario)}",
+        name=f"{_line(result.scenario)}[{_line(result.backend)}]",
+        time=f"{result.seconds:.3f}",
+    )
+    verdict = result.verdict
+    properties = ET.SubElement(case, "properties")
+    facts = {name: verdict.get(name) for name in ("seed", "backend", "runtime", "validity", "recovery_ms_max")}
+    facts |= {f"version.{name}": version for name, version in (verdict.get("versions") or {}).items()}
+    facts |= {f"count.{name}": value for name, value in result.counts.items()}
+    for name, value in facts.items():
+        if value is not None:
+            ET.SubElement(properties, "property", name=_line(name), value=_line(value))
+    state = standing(verdict)
+    text = _legal(printable(result.story))
+    if state == "limits" and not strict:
+        ET.SubElement(case, "skipped", type="pytest.xfail", message=_limits(result)).text = text
+    elif state != "valid":
+        first = text.strip().partition("\n")[0]
+        ET.SubElement(case, "failure", type=state, message=_line(first or state)).text = text
+    return case
+
+
+def _limits(result: Result) -> str:
+    """`known limits: queue-pop-first (2 lost)`."""
+    counts = Counter((str(f.get("limit")), str(f.get("anomaly"))) for f in findings_of(result.verdict))
+    return _line("known limits: " + ", ".join(f"{limit} ({n} {what})" for (limit, what), n in counts.items()))
+
+
+def _line(value: object) -> str:
+    return _legal(one_line(value, 300))
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("", text)

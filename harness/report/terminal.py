@@ -1,0 +1,137 @@
+"""What a run says on a terminal, as plain lines: header, closing table, and the story of a failure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from harness.history.columns import History
+from harness.report.clusters import clusters, findings_of
+from harness.report.model import fault_views, inversions, standing, verdict_sentences
+from harness.report.result import Result
+from harness.report.shapes import Story
+from harness.report.story import Narrator
+from harness.report.text import duration_ms, number, one_line, plural, printable, words
+
+#: How a standing reads; the glyph tells it without colour.
+STANDINGS = {"valid": "✔ valid", "limits": "≈ known limits", "unknown": "? unknown", "invalid": "✘ invalid"}
+_HEADS = ("scenario", "backend", "verdict", "acknowledged", "lost", "duplicated", "inversions", "slowest recovery")
+_SHORT = ("scenario", "backend", "verdict", "acked", "lost", "dup", "inv", "recovery")
+_TEXT_COLUMNS = 3
+_GAP = "  "
+#: A story is told in so many lines at most; the page has all of it.
+STORY_LINES_MAX = 24
+
+
+def header_lines(
+    *, backends: Sequence[str], runtime: str, server: str, versions: Mapping[str, str], seed: int, scenarios: int
+) -> list[str]:
+    """Two lines for pytest's header: what is run where, and with which versions and seed."""
+    known = ", ".join(f"{one_line(name, 40)} {one_line(version, 40)}" for name, version in versions.items())
+    return [
+        f"huey: {', '.join(one_line(b, 80) for b in backends)} on {one_line(runtime, 120)}, {one_line(server, 80)}; "
+        f"{plural(scenarios, 'scenario')}, seed {seed}",
+        f"huey: {known}" if known else "huey: versions not known",
+    ]
+
+
+def summary(results: Iterable[Result], *, width: int = 100) -> list[str]:
+    """The table scenario × backend. Where it is wider than `width`, headings and then names are shortened.
+
+    No colour codes; at least 60 columns are used.
+    """
+    rows = [_row(result) for result in results]
+    if not rows:
+        return []
+    heads = _HEADS if _table_width([_HEADS, *rows]) <= width else _SHORT
+    over = _table_width([heads, *rows]) - max(60, width)
+    if over > 0:
+        rows = _shortened(rows, over)
+    table = [heads, *rows]
+    widths = [max(_cells(row[i]) for row in table) for i in range(len(heads))]
+    lines = [_GAP.join(_padded(cell, widths[i], i) for i, cell in enumerate(row)).rstrip() for row in table]
+    return [lines[0], "─" * max(map(_cells, lines)), *lines[1:]]
+
+
+def failure_text(verdict: Mapping[str, Any], history: History | None) -> str:
+    """What went wrong, the story of the first lost (or else first) task, and one replay line.
+
+    Plain text of a few dozen lines. Of several findings the first that no known limit covers is told.
+    """
+    origin = int(history.time[0]) if history is not None and len(history) else 0
+    faults = fault_views(verdict, origin)
+    narrator = Narrator(history, faults) if history is not None and len(history) else None
+    lines = verdict_sentences(verdict, clusters(verdict, {}, faults, narrator))
+    finding = _first(findings_of(verdict))
+    if finding is not None and finding.get("tasks") and narrator is not None:
+        story = narrator.story(finding["tasks"][0], finding.get("faults") or ())
+        lines += ["", *_story_lines(story, words(finding.get("anomaly", "")))]
+    if verdict.get("reasons") and findings_of(verdict):
+        lines += ["", *(f"also unknown: {one_line(reason)}" for reason in verdict["reasons"][:5])]
+    if verdict.get("replay"):
+        lines += ["", f"replay: {one_line(verdict['replay'], 1000)}"]
+    return printable("\n".join(lines))
+
+
+def _first(findings: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Lost before others, uncovered before covered."""
+    told = sorted(findings, key=lambda f: (bool(f.get("limit")), f.get("anomaly") != "lost"))
+    return told[0] if told else None
+
+
+def _story_lines(story: Story, anomaly: str) -> list[str]:
+    yielded = [f"task {story.task}, {anomaly}:"]
+    lines = story.lines
+    left_out = story.cut + max(0, len(lines) - STORY_LINES_MAX)
+    head = lines if len(lines) <= STORY_LINES_MAX else lines[: STORY_LINES_MAX // 2]
+    tail = () if len(lines) <= STORY_LINES_MAX else lines[-(STORY_LINES_MAX // 2) :]
+    width = max((_cells(line.process) for line in lines), default=0)
+    for part in (head, tail):
+        if part is tail and left_out:
+            yielded.append(f"           … {plural(left_out, 'event')} left out …")
+        yielded += [f"  {line.t:9.3f} s  {_padded(line.process, width, 0)}  {line.what}" for line in part]
+    return [*yielded, f"  last known: {story.place}"]
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    counts = result.counts
+    return (
+        one_line(result.scenario, 64),
+        one_line(result.backend, 80),
+        STANDINGS[standing(result.verdict)],
+        number(counts.get("acknowledged")),
+        number(counts.get("lost")),
+        number(counts.get("duplicated")),
+        number(inversions(counts)),
+        duration_ms(result.verdict.get("recovery_ms_max")),
+    )
+
+
+def _shortened(rows: list[tuple[str, ...]], over: int) -> list[tuple[str, ...]]:
+    """Take `over` columns from the two columns of names, the longer one first, to 12 characters each at least."""
+    widths = [max(_cells(row[i]) for row in rows) for i in (0, 1)]
+    while over > 0 and max(widths) > 12:
+        widths[widths.index(max(widths))] -= 1
+        over -= 1
+    return [(_clipped(row[0], widths[0]), _clipped(row[1], widths[1]), *row[2:]) for row in rows]
+
+
+def _clipped(text: str, width: int) -> str:
+    while _cells(text) > width:
+        text = text[:-2] + "…"
+    return text
+
+
+def _table_width(rows: Sequence[tuple[str, ...]]) -> int:
+    return sum(max(_cells(row[i]) for row in rows) for i in range(len(rows[0]))) + len(_GAP) * (len(rows[0]) - 1)
+
+
+def _padded(text: str, width: int, column: int) -> str:
+    blanks = " " * (width - _cells(text))
+    return text + blanks if column < _TEXT_COLUMNS else blanks + text
+
+
+def _cells(text: str) -> int:
+    """Columns of a terminal that `text` takes: wide characters two, combining ones none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

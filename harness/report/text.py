@@ -1,0 +1,47 @@
+"""Numbers, times and foreign text as people read them."""
+
+from __future__ import annotations
+
+import re
+
+# Everything that could move a terminal's cursor, or be no character at all; tab and line feed stay.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ANSI = re.compile("\x1b\\[[0-9;?]*[ -/]*[@-~]")
+
+
+def printable(text: object) -> str:
+    """`text` without terminal escapes, direction overrides and other characters that are not to be seen."""
+    return _UNPRINTABLE.sub("", _ANSI.sub("", str(text)))
+
+
+def one_line(text: object, limit: int = 500) -> str:
+    """`printable` on one line, cut to `limit` characters with an ellipsis that tells of the cut."""
+    flat = " ".join(printable(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def number(value: int | float | None) -> str:
+    """`12,345`; a dash for what is not claimed."""
+    return "–" if value is None else f"{value:,}"
+
+
+def at(seconds: float) -> str:
+    """A moment of a run, in seconds since its first event: `12.41 s`."""
+    return f"{seconds:.2f} s"
+
+
+def duration_ms(value_ms: float | None) -> str:
+    """A duration: `340 ms`, `1.92 s`; a dash for none."""
+    if value_ms is None:
+        return "–"
+    return f"{value_ms:.0f} ms" if value_ms < 1000 else f"{value_ms / 1000:.2f} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 task`, `2,000 tasks`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def words(name: str) -> str:
+    """A name of the machine's as words: `priority_inversion` → `priority inversion`."""
+    return one_line(name, 80).replace("_", " ").replace("-", " ")

@@ -1,0 +1,79 @@
+"""Which runtime a run gets: the one asked for, or the best that this machine has."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import uuid
+from pathlib import Path
+
+from harness.protocols import HarnessError, Runtime, Unavailable
+from harness.registry import did_you_mean
+
+NAMES = ("auto", "docker", "local")
+
+
+def choose(name: str) -> str:
+    """`docker` or `local` for a name of NAMES. Raises HarnessError for any other, Unavailable for `docker` without an engine."""
+    if name not in NAMES:
+        raise HarnessError(f"unknown runtime {name!r}.{did_you_mean(name, NAMES)} There are: {', '.join(NAMES)}")
+    if name == "local":
+        return name
+    from harness.runtimes.engine import docker_available
+
+    missing = docker_available()
+    if missing is None:
+        return "docker"
+    if name == "docker":
+        raise Unavailable(f"the docker runtime is not available: {missing}")
+    return "local"
+
+
+def open_runtime(name: str, server: str, *, reachable: bool = False) -> Runtime:
+    """A new runtime of that name (`docker` or `local`), with nothing on it; what dead ones left is swept before.
+
+    `local` without namespaces, or when it is to be `reachable` from the host's own network, is plain loopback, which has
+    no links. Raises HarnessError.
+    """
+    from harness.runtimes.sweep import make_root
+
+    _sweep(name)
+    label = uuid.uuid4().hex[:8]
+    root = make_root(label=label)
+    python = Path(sys.executable)
+    try:
+        if name == "docker":
+            from harness.runtimes.docker import DockerRuntime
+
+            return DockerRuntime(root, label, server, python)
+        from harness.runtimes.local import LocalRuntime
+        from harness.runtimes.loopback import LoopbackRuntime
+        from harness.runtimes.servers import find_server
+
+        binary = find_server(server)
+        if not reachable:
+            try:
+                return LocalRuntime(root, label, binary, python)
+            except Unavailable:
+                pass  # no namespaces here: what needs links is skipped, with the reason
+        return LoopbackRuntime(root, label, binary, python)
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+
+
+def sweep() -> list[str]:
+    """Remove what runs of either kind left behind whose process is dead; their labels."""
+    from harness.runtimes.engine import docker_available
+
+    return _sweep("local") + (_sweep("docker") if docker_available() is None else [])
+
+
+def _sweep(name: str) -> list[str]:
+    from harness.runtimes.sweep import sweep_local
+
+    if name == "docker":
+        from harness.runtimes.engine import sweep_docker
+
+        return sweep_local() + sweep_docker()
+    return sweep_local()

@@ -1,0 +1,654 @@
+"""The `docker` runtime: a container for each node, on a bridge network of the run's own with fixed addresses.
+
+All nodes share the process-id namespace of one side-car (netadmin.py). So a program is no pid 1, and signals mean
+to it what they mean anywhere else; a signal can be sent to it alone; and when this process ends, however it
+ends, the side-car's input ends too and the kernel takes every program along. Network namespaces are separate.
+
+A container gets a new network namespace each time it starts. Its first process is therefore a shell that waits at a
+gate until the links that are cut have been cut in there as well, and then becomes the program.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import random
+import secrets
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
+from harness.runtimes import engine, images, specs
+from harness.runtimes.netadmin import NetAdmin, mac_of
+
+# After `engine`, which says how testcontainers is to be used.
+import docker.errors  # isort: skip
+import docker.types  # isort: skip
+import requests.exceptions  # isort: skip
+from testcontainers.core.container import DockerContainer  # isort: skip
+from testcontainers.core.network import Network  # isort: skip
+
+_GATE_S = 15.0
+_KILL_S = 5.0
+_CLOSE_S = 30.0
+_REQUEST_S = 60
+_SUBNETS_MAX = 20
+_POLL_S = 0.001
+
+#: $0 names the gate's two pipes, the rest is the program; the log is opened by the program's own user.
+_GATE_SCRIPT = 'echo $$ >"$0.pid" && read -r go <"$0.go" && exec "$@" </dev/null >>log.txt 2>&1'
+_GATE = ".gate"
+
+# SYS_ADMIN to enter network namespaces, NET_ADMIN for the rules in them, SYS_PTRACE to open those of other users'
+# programs, KILL to signal them, DAC_READ_SEARCH to read an interpreter that lies in someone's private home.
+_STEWARD_CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "KILL", "DAC_READ_SEARCH"]
+_STEWARD_MODULE = "harness.runtimes.netadmin"
+
+#: What an agent's interpreter gets of pytest's own environment; the rest is `NodeSpec.env`.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
+
+_STATES = {"created": NodeState.CREATED, "running": NodeState.RUNNING, "paused": NodeState.PAUSED}
+#: Deaths that a program does not choose: the kernel's doing, or its own abort.
+_FATAL = frozenset(
+    {
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGKILL,
+        signal.SIGSEGV,
+        signal.SIGSYS,
+        signal.SIGTRAP,
+    }
+)
+
+
+def subprocess_status(code: int, sent: Collection[int]) -> int:
+    """An engine's exit code as `subprocess` has it: a death by signal n is -n.
+
+    The engine says 128 + n for that, as a shell does, and so may a program that exits by itself. It is read as a death
+    if that signal was sent since the start, or is one of those that kill without anyone's asking (SIGKILL by the
+    kernel when memory runs out, SIGSEGV, …).
+    """
+    number = code - 128
+    return -number if number in sent or number in _FATAL else code
+
+
+def subnets(routes: str) -> Iterator[ipaddress.IPv4Network]:
+    """Private /24 networks in random order that overlap none of this machine's routes.
+
+    `routes` is the text of /proc/net/route: little-endian hexadecimal numbers, one header line, proc(5).
+    """
+    taken = []
+    for line in routes.splitlines()[1:]:
+        fields = line.split()
+        target, mask = (int.from_bytes(bytes.fromhex(fields[column]), "little") for column in (1, 7))
+        if mask:
+            taken.append(ipaddress.IPv4Network((target, mask.bit_count())))
+    for _ in range(_SUBNETS_MAX):
+        candidate = ipaddress.IPv4Network(f"10.{random.randint(64, 254)}.{random.randint(0, 255)}.0/24")
+        if not any(candidate.overlaps(other) for other in taken):
+            yield candidate
+
+
+class DockerNode:
+    """One container. Implements protocols.Node; made by DockerRuntime.node."""
+
+    def __init__(self, runtime: DockerRuntime, spec: NodeSpec, address: str) -> None:
+        self.spec = spec
+        self.address = address
+        self.log_path = spec.workdir / "log.txt"
+        self._runtime = runtime
+        self._lock = threading.RLock()
+        self._container: DockerContainer | None = None
+        self._sent: set[int] = set()
+        self._removed = False
+
+    def start(self) -> None:
+        """Run the program (again). Raises HarnessError when it runs already or its container does not start."""
+        with self._lock, self._runtime.starting():
+            if self._removed:
+                raise HarnessError(f"node {self.spec.name} has been removed: start came too late")
+            if self.state() in (NodeState.RUNNING, NodeState.PAUSED):
+                raise HarnessError(f"node {self.spec.name} cannot be started: it runs already")
+            self._sent.clear()
+            # The shell opens it a moment after this returns; a reader must not need to know.
+            self.log_path.touch()
+            try:
+                with _Gate(self.spec.workdir / _GATE) as gate:
+                    self._start_container()
+                    self._runtime.enter(self, gate.pid())
+                    gate.open()
+            except (docker.errors.APIError, HarnessError) as error:
+                raise HarnessError(f"node {self.spec.name} cannot be started: {self._after_failure(error)}") from None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the program alone, by way of the side-car: the engine would also thaw a paused node."""
+        if self._container is None:
+            raise HarnessError(f"node {self.spec.name} was never started, so it cannot get {number.name}")
+        self._sent.add(number)
+        self._runtime.signal(self, int(number))
+
+    def kill(self) -> None:
+        """SIGKILL to everything in the container. Of a node that does not run: nothing."""
+        if self._container is None or self._removed or self._runtime.closed:
+            return
+        self._sent.add(signal.SIGKILL)
+        try:
+            self._container.get_wrapped_container().kill()
+        except docker.errors.APIError as error:
+            if error.status_code not in (404, 409):
+                raise HarnessError(f"node {self.spec.name}: the engine did not kill it: {error.explanation}") from None
+        except requests.exceptions.RequestException:
+            # It waits for the end itself, and gave up.
+            pass
+        self.wait(_KILL_S)
+
+    def pause(self) -> None:
+        """Freeze the container's control group. Raises HarnessError when the node does not run."""
+        self._change("pause", NodeState.PAUSED)
+
+    def resume(self) -> None:
+        """Thaw it. Not paused is no error."""
+        if self.state() is NodeState.PAUSED:
+            self._change("unpause", NodeState.RUNNING)
+
+    def state(self) -> NodeState:
+        """As the engine sees it now."""
+        return _STATES.get(str(self._inspect().get("Status", "created")), NodeState.EXITED)
+
+    def exit_status(self) -> int | None:
+        """As `subprocess_status` says; None before the first start and while it runs."""
+        state = self._inspect()
+        if _STATES.get(str(state.get("Status", "created")), NodeState.EXITED) is not NodeState.EXITED:
+            return None
+        return subprocess_status(int(state["ExitCode"]), self._sent)
+
+    def wait(self, timeout_s: float) -> int:
+        """Wait for the end. Raises DeadlineExceeded, or HarnessError when it was never started."""
+        if self._container is None:
+            raise HarnessError(f"node {self.spec.name} was never started, so it cannot end")
+        try:
+            self._container.get_wrapped_container().wait(timeout=timeout_s)
+        except requests.exceptions.RequestException:
+            # A read that timed out, in one of several wrappings.
+            pass
+        status = self.exit_status()
+        if status is None:
+            raise DeadlineExceeded(f"node {self.spec.name} did not end within {timeout_s:g} s")
+        return status
+
+    def remove(self) -> None:
+        """Remove the container; the workdir and the log stay. Safe to call twice."""
+        with self._lock:
+            if self._removed or self._runtime.closed:
+                return
+            self._removed = True
+            if self._container is not None:
+                self._stop_container()
+            self._runtime.forget(self)
+
+    def close_client(self) -> None:
+        """Let go of the connections to the engine, without touching the container."""
+        if self._container is not None:
+            self._container.get_docker_client().client.close()
+
+    def _start_container(self) -> None:
+        if self._container is not None:
+            self._container.get_wrapped_container().start()
+            return
+        container = self._runtime.container_for(self)
+        try:
+            container.start()
+        except BaseException:
+            # It may have been created.
+            container.stop()
+            raise
+        self._container = container
+
+    def _stop_container(self) -> None:
+        assert self._container is not None
+        try:
+            self._container.stop()
+        except docker.errors.NotFound:
+            pass
+
+    def _after_failure(self, error: Exception) -> str:
+        """What is known of a failed start; ends what came of it."""
+        known = str(getattr(error, "explanation", None) or error)
+        if self._container is not None:
+            standing = self._container.get_wrapped_container()
+            if self.state() is NodeState.RUNNING:
+                standing.kill()
+            known += "; " + standing.logs(tail=20).decode(errors="replace").strip()
+        return known
+
+    def _change(self, verb: str, wanted: NodeState) -> None:
+        if self._container is None:
+            raise HarnessError(f"node {self.spec.name} was never started, so it cannot {verb}")
+        try:
+            getattr(self._container.get_wrapped_container(), verb)()
+        except docker.errors.APIError as error:
+            if self.state() is not wanted:
+                raise HarnessError(f"node {self.spec.name} cannot {verb}: {error.explanation}") from None
+
+    def _inspect(self) -> dict[str, Any]:
+        """The engine's `State` of the container; empty while there is none."""
+        if self._container is None:
+            return {}
+        client = self._container.get_docker_client().client
+        try:
+            found: dict[str, Any] = client.api.inspect_container(self._container.get_container_id())["State"]
+        except docker.errors.NotFound:
+            return {"Status": "dead", "ExitCode": 128 + signal.SIGKILL}
+        return found
+
+
+class DockerRuntime:
+    """Nodes in containers. Implements protocols.Runtime.
+
+    Making one starts the side-car and the network, and sees to the server's image: about half a second when the
+    images are there. `server` is a name of the contract or an image reference, `python` the agents'
+    interpreter, `server_binary` what to build an image from instead of the binary that `find_server` finds.
+    Raises Unavailable when no engine answers or it is not this machine's, UnknownName.
+    """
+
+    name = "docker"
+
+    def __init__(
+        self,
+        root: Path,
+        label: str,
+        server: str = "valkey-9",
+        python: Path | None = None,
+        server_binary: Path | None = None,
+    ) -> None:
+        self.root = root
+        self.label = label
+        self.capabilities: frozenset[str] = frozenset()
+        self._python = python or Path(sys.executable)
+        self._nodes: dict[str, DockerNode] = {}
+        self._cuts: set[tuple[str, str]] = set()
+        self._entered: set[str] = set()
+        self._lock = threading.RLock()
+        self._under_way = 0
+        self._idle = threading.Condition()
+        self._closed = False
+        self._steward: NetAdmin | None = None
+        self._links_missing = ""
+        self._version: str | None = None
+        self._engine = engine.connect()
+        try:
+            self._set_up(server, server_binary)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, docker.errors.APIError):
+                raise Unavailable(
+                    f"the Docker engine refused: {error.explanation}", remedy="--huey-runtime=local"
+                ) from None
+            raise
+
+    def describe(self) -> str:
+        """One line for the header."""
+        links = f"; no links: {self._links_missing}" if self._links_missing else ""
+        return f"docker (engine {self._info['ServerVersion']}, {self._server.origin}{links})"
+
+    def server_version(self) -> str:
+        """What the server in the image says of itself."""
+        if self._version is None:
+            self._version = self._images.version_in(self._server, self._output_of)
+        return self._version
+
+    def node(self, spec: NodeSpec) -> DockerNode:
+        """A node, not yet started. Raises HarnessError when the spec is wrong, or its name or index taken."""
+        with self._lock:
+            specs.check(spec, self.root, [node.spec for node in self._nodes.values()])
+            node = DockerNode(self, spec, str(self._subnet[spec.index]))
+            self._nodes[spec.name] = node
+        return node
+
+    def cut(self, source: Node, target: Node) -> None:
+        """Drop what arrives at `target` from `source`. A container that never ran is cut when it starts."""
+        with self._lock:
+            link = self._link(source, target)
+            self._cuts.add(link)
+            if target.spec.name in self._entered:
+                self._ask("cut", node=target.spec.name, source=source.address)
+
+    def restore(self, source: Node, target: Node) -> None:
+        """Undo `cut`."""
+        with self._lock:
+            link = self._link(source, target)
+            self._cuts.discard(link)
+            if target.spec.name in self._entered:
+                self._ask("restore", node=target.spec.name, source=source.address)
+
+    def cuts(self) -> frozenset[tuple[str, str]]:
+        """Read back from the kernel; for nodes that never ran, what will be cut when they start."""
+        if "links" not in self.capabilities:
+            return frozenset()
+        with self._lock:
+            seen = self._ask("cuts")
+            names = {node.address: name for name, node in self._nodes.items()}
+            made = {(names[source], target) for target, sources in seen.items() for source in sources}
+            return frozenset(made | {link for link in self._cuts if link[1] not in self._entered})
+
+    def probe(self, source: Node, target: Node, timeout_s: float = 0.25) -> bool:
+        """Whether a datagram gets through. To or from a container that does not run: False, it has no network."""
+        with self._lock:
+            link = self._link(source, target)
+            if not self._entered.issuperset(link):
+                return False
+        reached: bool = self._ask(
+            "probe", timeout_s=timeout_s + _KILL_S, source=link[0], target=link[1], within_s=timeout_s
+        )
+        return reached
+
+    def close(self) -> None:
+        """Remove the run's containers and network. Raises DeadlineExceeded naming what would not go."""
+        with self._idle:
+            self._closed = True
+            # A start that is under way would make a container after the last look.
+            self._idle.wait_for(lambda: self._under_way == 0, timeout=_CLOSE_S)
+        if self._steward is not None:
+            self._steward.close()
+            self._steward = None
+        engine.remove(self._engine.client, {engine.RUN_LABEL: self.label})
+        for node in self._nodes.values():
+            node.close_client()
+        self._nodes.clear()
+        self._engine.client.close()
+
+    # ------------------------------------------------ for nodes
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Hold `close` off while a container is being started. Raises HarnessError after `close`."""
+        with self._idle:
+            if self._closed:
+                raise HarnessError("the docker runtime is closed")
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._under_way -= 1
+                self._idle.notify_all()
+
+    def container_for(self, node: DockerNode) -> DockerContainer:
+        """The container of a node, described and not yet created."""
+        spec = node.spec
+        mac = ":".join(f"{byte:02x}" for byte in mac_of(node.address))
+        own = [images.Mount(path, read_only=False) for path in (spec.workdir, *spec.mounts)]
+        if spec.program == "server":
+            reference, program, shared = self._server.reference, self._server.program, []
+            inherited = {}
+        else:
+            reference, program = self._agent_image, str(self._python)
+            shared = [*images.system_mounts(), *images.interpreter_mounts(self._python)]
+            inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return self._container(
+            reference,
+            name=spec.name,
+            entrypoint=[images.SHELL, "-c", _GATE_SCRIPT, _GATE],
+            command=[program, *spec.args],
+            environment={**inherited, **spec.env},
+            mounts=[*shared, *own],
+            network=self._network.name,
+            networking_config={
+                self._network.name: docker.types.EndpointConfig(
+                    self._api_version, ipv4_address=node.address, mac_address=mac
+                )
+            },
+            mac_address=mac if self._mac_of_container else None,
+            pid_mode=f"container:{self._steward_id}",
+            user=f"{os.getuid()}:{os.getgid()}",
+            group_add=[str(group) for group in os.getgroups()],
+            hostname=spec.name,
+            working_dir=str(spec.workdir),
+        )
+
+    def signal(self, node: DockerNode, number: int) -> None:
+        """Signal a node's main process alone."""
+        self._ask("signal", node=node.spec.name, number=number)
+
+    def enter(self, node: DockerNode, pid: int) -> None:
+        """Take up a node's new program: cut in its new network what is cut."""
+        name = node.spec.name
+        with self._lock:
+            cuts = [self._nodes[source].address for source, target in self._cuts if target == name]
+            self._ask("enter", node=name, pid=pid, address=node.address, gateway=self._gateway, cuts=cuts)
+            self._entered.add(name)
+
+    def forget(self, node: DockerNode) -> None:
+        """Give a node's name and address free, and undo its cuts."""
+        name = node.spec.name
+        with self._lock:
+            for source, target in [link for link in self._cuts if name in link]:
+                self._cuts.discard((source, target))
+                if target != name and target in self._entered:
+                    self._ask("restore", node=target, source=node.address)
+            if name in self._entered:
+                self._ask("leave", node=name)
+                self._entered.discard(name)
+            self._nodes.pop(name, None)
+
+    # ------------------------------------------------ set-up
+
+    def _set_up(self, server: str, server_binary: Path | None) -> None:
+        client = self._engine.client
+        self._info = client.api.info()
+        engine.require_this_machine(self._info)
+        self._api_version = client.api.api_version
+        # Engines of API 1.44 take it with the network's endpoint, older ones with the container.
+        self._mac_of_container = docker.utils.version_lt(self._api_version, "1.44")
+        self._images = images.Images(client)
+        self._agent_image = self._images.agent()
+        token = self.root / f".same-files-{self.label}"
+        token.write_text(secrets.token_hex(8))
+        try:
+            self._start_steward()
+            # While its interpreter starts:
+            self._network = self._make_network()
+            self._server = self._images.server(server, server_binary)
+            self._greet(token)
+        finally:
+            token.unlink()
+
+    def _start_steward(self) -> None:
+        package = Path(__file__).parents[1]
+        steward = self._container(
+            self._agent_image,
+            name="steward",
+            entrypoint=[sys.executable, "-m", _STEWARD_MODULE],
+            command=[],
+            environment={"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+            mounts=[
+                *images.system_mounts(),
+                *images.interpreter_mounts(Path(sys.executable)),
+                images.Mount(self.root, read_only=True),
+            ],
+            network="none",
+            stdin_open=True,
+            user="0:0",
+            cap_drop=["ALL"],
+            cap_add=_STEWARD_CAPABILITIES,
+        )
+        with self.starting():
+            try:
+                steward.start()
+                self._steward_id = steward.get_container_id()
+            finally:
+                steward.get_docker_client().client.close()
+        stream = self._engine.client.api.attach_socket(self._steward_id, params={"stdin": 1, "stdout": 1, "stream": 1})
+        # The SDK hands out a wrapper that cannot be closed for good: take the connection out of it.
+        self._steward = NetAdmin(socket.socket(fileno=stream._sock.detach()))
+
+    def _greet(self, token: Path) -> None:
+        try:
+            seen = self._ask("hello", timeout_s=_GATE_S, token=str(token))
+        except HarnessError as error:
+            said = self._engine.client.api.logs(self._steward_id, tail=20).decode(errors="replace").strip()
+            raise Unavailable(
+                f"the side-car of the run does not serve: {error}; {said}", remedy="--huey-runtime=local"
+            ) from None
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        if seen["boot_id"] != boot_id or seen["token"] != token.read_text():
+            raise engine.elsewhere("a container sees other files, or another kernel")
+        if seen["links"] is None:
+            self.capabilities = frozenset({"links"})
+        else:
+            self._links_missing = seen["links"]
+
+    def _make_network(self) -> Network:
+        """A bridge that leads nowhere else, in a subnet that nobody has."""
+        refusal = ""
+        for subnet in subnets(Path("/proc/net/route").read_text()):
+            pool = docker.types.IPAMPool(subnet=str(subnet), gateway=str(subnet[254]))
+            network = Network(
+                docker_client_kw={"version": self._api_version},
+                docker_network_kw={
+                    "driver": "bridge",
+                    "internal": True,
+                    "ipam": docker.types.IPAMConfig(pool_configs=[pool]),
+                    "labels": engine.labels(self.label),
+                },
+            )
+            network.name = f"huey-harness-{self.label}"
+            try:
+                network.create()
+            except docker.errors.APIError as error:
+                # Another network has it: a run beside this one may have been as lucky.
+                refusal = str(error.explanation)
+                continue
+            self._subnet, self._gateway = subnet, pool["Gateway"]
+            return network
+        raise Unavailable(f"no free private subnet for the run's network: {refusal}", remedy="docker network prune")
+
+    def _container(self, image: str, *, name: str, mounts: list[images.Mount], **options: Any) -> DockerContainer:
+        container = DockerContainer(
+            image,
+            docker_client_kw={"version": self._api_version, "timeout": _REQUEST_S},
+            command=options.pop("command"),
+            env=options.pop("environment"),
+            name=f"huey-harness-{self.label}-{name}",
+        )
+        container.with_kwargs(
+            labels=engine.labels(self.label),
+            mounts=[mount.for_engine() for mount in mounts],
+            # The engine's own default may be a driver that cannot be read back.
+            log_config=docker.types.LogConfig(type="json-file"),
+            # Mounted folders carry the host's SELinux labels, which containers must not read otherwise.
+            security_opt=["label=disable"],
+            use_config_proxy=False,
+            **options,
+        )
+        # Without the prefix for a mirror of the registry: the image is here, by this name.
+        container.image = image
+        return container
+
+    def _output_of(self, command: list[str]) -> str:
+        """What a command prints in a container of the server's image."""
+        container = self._container(
+            self._server.reference,
+            name="version",
+            mounts=[],
+            entrypoint=command[:1],
+            command=command[1:],
+            environment={},
+            network="none",
+        )
+        with self.starting():
+            try:
+                container.start()
+                standing = container.get_wrapped_container()
+                standing.wait(timeout=_GATE_S)
+                return str(standing.logs().decode(errors="replace"))
+            finally:
+                container.stop()
+
+    def _link(self, source: Node, target: Node) -> tuple[str, str]:
+        """The names of two nodes of ours. Raises Unavailable without links, HarnessError for other nodes."""
+        self._need_links()
+        for node in (source, target):
+            if self._nodes.get(node.spec.name) is not node:
+                raise HarnessError(f"node {node.spec.name} is not, or no longer, one of this runtime's nodes")
+        if source is target:
+            raise HarnessError(f"node {source.spec.name} has no link to itself")
+        return source.spec.name, target.spec.name
+
+    def _ask(self, do: str, **arguments: Any) -> Any:
+        if self._steward is None:
+            raise HarnessError(f"the docker runtime is closed: {do} came too late")
+        return self._steward.ask(do, **arguments)
+
+    def _need_links(self) -> None:
+        if "links" not in self.capabilities:
+            raise Unavailable(
+                f"links cannot be cut in this engine's containers: {self._links_missing}",
+                remedy="--huey-runtime=local",
+            )
+
+
+class _Gate:
+    """Two named pipes in a node's workdir: out of one comes the waiting shell's pid, into the other goes the word."""
+
+    def __init__(self, path: Path) -> None:
+        self._pid_path = Path(f"{path}.pid")
+        self._go_path = Path(f"{path}.go")
+        self._deadline = time.monotonic() + _GATE_S
+
+    def __enter__(self) -> _Gate:
+        for path in (self._pid_path, self._go_path):
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+        # For reading and writing: so the shell's write does not wait, and there is no end of file before it.
+        self._pid_fd = os.open(self._pid_path, os.O_RDWR | os.O_NONBLOCK)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._pid_fd)
+        for path in (self._pid_path, self._go_path):
+            path.unlink(missing_ok=True)
+
+    def pid(self) -> int:
+        """The program's process id in the side-car's namespace. Raises DeadlineExceeded."""
+        self._deadline = time.monotonic() + _GATE_S
+        ready, _, _ = select.select([self._pid_fd], [], [], _GATE_S)
+        if not ready:
+            raise DeadlineExceeded(f"its container did not report within {_GATE_S:g} s")
+        # Shorter than what a pipe writes in one piece: pipe(7).
+        return int(os.read(self._pid_fd, 64))
+
+    def open(self) -> None:
+        """Let the program start. Raises DeadlineExceeded."""
+        while True:
+            try:
+                fd = os.open(self._go_path, os.O_WRONLY | os.O_NONBLOCK)
+                break
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+            # Nobody reads yet: the shell is between its two commands.
+            if time.monotonic() > self._deadline:
+                raise DeadlineExceeded(f"its container did not come to the gate within {_GATE_S:g} s")
+            time.sleep(_POLL_S)
+        os.write(fd, b"\n")
+        os.close(fd)

@@ -1,0 +1,244 @@
+"""A pytest session's runs: which there are, what they share, and the folder that they leave."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.backends import BACKENDS, Backend
+from harness.backends.own import resolve
+from harness.faults.targets import SERVER_ROLES
+from harness.plan import Plan, draw_plan, load_plan
+from harness.pool import Pool
+from harness.protocols import HarnessError, Unavailable
+from harness.report.html import write_report
+from harness.report.index import record_run
+from harness.report.junit import write_junit
+from harness.report.result import Result
+from harness.report.terminal import failure_text
+from harness.run import Listener, judge_folder, perform
+from harness.runtimes.choose import choose
+from harness.runtimes.servers import server_named
+from harness.scenario import Scenario
+from harness.scenario_file import Located, find_scenarios, locate, select
+
+PLANS_MAX = 10_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """The plugin's options, checked for type only."""
+
+    backends: tuple[str, ...]
+    runtime: str = "auto"
+    server: str = "valkey-9"
+    scenarios: tuple[str, ...] = ()
+    seed: str | None = None
+    scale: float = 1.0
+    strict: bool = False
+    report: Path = Path("reports")
+    keep: bool = False
+    replay: Path | None = None
+
+
+class Session:
+    """Made when pytest is configured: bad options end here, before anything is started. Raises HarnessError."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.runtime = choose(options.runtime)
+        if not (self.runtime == "docker" and ("/" in options.server or ":" in options.server)):
+            server_named(options.server)  # on Docker, any image reference will do
+        if not options.scale > 0:
+            raise HarnessError(f"--huey-scale is {options.scale:g}", remedy="give a number above 0, such as 0.1 or 10")
+        self.replays = _stored_plans(options.replay) if options.replay is not None else []
+        self.backends = () if self.replays else tuple(_backend(name) for name in options.backends)
+        self.seed = self.replays[0].seed if self.replays else _seed(options)
+        own = Path("scenarios")
+        self.available = [] if self.replays else locate(find_scenarios(own if own.is_dir() else None))
+        self.selected = select(options.scenarios, self.available) if options.scenarios else self.available
+        self.results: list[Result] = []
+        self._pool = Pool(self.runtime, options.server)
+        self._folder: Path | None = None
+        self._server_version = options.server
+
+    # ---------------------------------------------------------------- what there is to run
+
+    def plan(self, scenario: Scenario, backend: Backend) -> Plan:
+        """The plan for that scenario and backend under this session's seed."""
+        return draw_plan(
+            scenario,
+            backend,
+            self.seed,
+            runtime=self.runtime,
+            server=self.options.server,
+            scale=self.options.scale,
+        )
+
+    def applies(self, scenario: Scenario, backend: Backend) -> bool:
+        """Whether the scenario asks that backend anything."""
+        if scenario.topologies is not None and backend.topology not in scenario.topologies:
+            return False
+        if not type(scenario.workload).requires <= backend.capabilities:
+            return False
+        return all(
+            backend.topology in SERVER_ROLES[fault.target] for fault in scenario.faults if fault.target in SERVER_ROLES
+        )
+
+    # ---------------------------------------------------------------- running
+
+    @property
+    def folder(self) -> Path:
+        """This session's folder, made at its first run."""
+        if self._folder is None:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            folder = self.options.report / f"{stamp}-{uuid.uuid4().hex[:6]}"
+            try:
+                folder.mkdir(parents=True)
+            except OSError as error:
+                raise HarnessError(
+                    f"cannot make the folder for reports {str(folder)!r}: {error.strerror}",
+                    remedy="name another with --huey-report=FOLDER",
+                ) from error
+            self._folder = folder
+        return self._folder
+
+    def run(self, plan: Plan, tell: Listener) -> Result:
+        """Carry out one plan and judge it. Raises Unavailable where this machine cannot, HarnessError where
+        nothing could be begun; a run that was begun has a result, an interrupted one before the interruption goes on.
+        """
+        tell("topology", 0, 0, plan.tasks, ())
+        runtime, topology = self._pool.get(plan.backend.topology, plan.scenario.topology)
+        self._server_version = runtime.server_version()
+        needs = frozenset().union(*(type(fault).needs for fault in plan.scenario.faults))
+        if not needs <= runtime.capabilities:
+            raise Unavailable(
+                f"{plan.scenario.name} needs {', '.join(sorted(needs - runtime.capabilities))}, which "
+                f"{runtime.describe()} does not have",
+                remedy="huey-harness doctor",
+            )
+        folder = self._result_folder(plan)
+        began = time.monotonic()
+        try:
+            perform(plan, runtime, topology, folder, tell)
+        except BaseException:
+            self._pool.close()  # who knows what was left undone
+            raise
+        finally:
+            if (folder / "faults.json").exists():
+                tell("judging", 0, 0, plan.tasks, ())
+                self._judge(plan, folder, time.monotonic() - began)
+        return self.results[-1]
+
+    def close(self) -> Path | None:
+        """End what runs, write the report; its path, or None when there is nothing to report."""
+        self._pool.close()
+        if self._folder is None:
+            return None
+        write_junit(self._folder / "junit.xml", self.results, strict=self.options.strict)
+        report = write_report(self._folder)
+        record_run(self.options.report, self._folder, self.results)
+        return report
+
+    def _judge(self, plan: Plan, folder: Path, seconds: float) -> None:
+        meta: Mapping[str, Any] = {
+            "run": self.folder.name,
+            "scenario": plan.scenario.name,
+            "backend": plan.backend.name,
+            "runtime": self.runtime,
+            "seed": plan.seed,
+            "versions": {**versions(), "server": self._server_version},
+            "folder": str(folder),
+        }
+        _, document, history = judge_folder(folder, meta)
+        failed = document["validity"] != "valid"
+        self.results.append(Result(document, seconds, failure_text(document, history) if failed else ""))
+
+    def _result_folder(self, plan: Plan) -> Path:
+        # A class of one's own has a colon in its name, and a path may not everywhere.
+        base = self.folder / plan.scenario.name / plan.backend.name.replace(":", ".").replace("/", "_")
+        folder, again = base, 1
+        while folder.exists():
+            again += 1
+            folder = base.with_name(f"{base.name}-{again}")
+        folder.mkdir(parents=True)
+        return folder
+
+
+def versions() -> dict[str, str]:
+    """Of what producers and consumers run."""
+    return {
+        "huey": importlib.metadata.version("huey"),
+        "redis-py": importlib.metadata.version("redis"),
+        "python": platform.python_version(),
+    }
+
+
+def scenarios_in_file(session: Session, path: Path) -> list[Located]:
+    """The selected scenarios of one file."""
+    real = path.resolve()
+    if any(one.path.resolve() == real for one in session.available):
+        return [one for one in session.selected if one.path.resolve() == real]
+    return locate([path])
+
+
+def _backend(name: str) -> Backend:
+    backend = resolve(name)
+    from harness.topologies import TOPOLOGIES
+
+    if backend.topology not in TOPOLOGIES.names():
+        raise HarnessError(
+            f"backend {name!r} needs the topology {backend.topology!r}, which is not to be had yet; "
+            f"there are: {', '.join(TOPOLOGIES.names())}"
+        )
+    return backend
+
+
+def all_backends() -> tuple[str, ...]:
+    """The names behind `all`; short names for kinds that are there by their own name are left out."""
+    seen: dict[tuple[str, str], str] = {}
+    for backend in sorted(BACKENDS, key=lambda one: -len(one.name)):
+        seen.setdefault((backend.huey, backend.topology), backend.name)
+    return tuple(sorted(seen.values()))
+
+
+def _seed(options: Options) -> int:
+    if options.seed is None:
+        return random.SystemRandom().randrange(1_000_000)
+    if options.seed != "last":
+        try:
+            return int(options.seed)
+        except ValueError:
+            raise HarnessError(
+                f"--huey-seed is {options.seed!r}",
+                remedy="give a whole number, or `last` for that of the last run",
+            ) from None
+    for path in sorted((options.report / "latest").glob("*/*/plan.json")):
+        return int(json.loads(path.read_text())["seed"])
+    raise HarnessError(f"--huey-seed=last: there is no last run in {str(options.report)!r}")
+
+
+def _stored_plans(folder: Path) -> list[Plan]:
+    """The plans of a run's folder, or of one result's in it."""
+    own = folder / "plan.json"
+    found = [own] if own.is_file() else sorted(folder.glob("*/*/plan.json"))[:PLANS_MAX]
+    if not found:
+        raise HarnessError(
+            f"--huey-replay: {str(folder)!r} is no folder of a run",
+            remedy="give one that holds a plan.json, such as reports/latest",
+        )
+    plans = []
+    for path in found:
+        try:
+            plans.append(load_plan(json.loads(path.read_text())))
+        except (ValueError, KeyError, TypeError) as error:
+            raise HarnessError(f"{path}: cannot be replayed: {error}") from error
+    return plans

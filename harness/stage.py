@@ -1,0 +1,193 @@
+"""The agents of one run: makes their orders, starts them, gives the word, stops them, drains."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.backends import QUEUE
+from harness.faults import Scene
+from harness.plan import Plan
+from harness.progress import Progress
+from harness.protocols import HarnessError, Node, NodeSpec, NodeState, Runtime, Topology
+from harness.topologies.server import wait_for
+from harness.workloads import WORKLOADS
+
+READY_TIMEOUT_S = 60.0
+#: Longer than any socket time-out of a client, so that a worker in a call can come back from it.
+STOP_TIMEOUT_S = 15.0
+DRAIN_TIMEOUT_S = 25.0
+#: Addresses of agents come after those of servers.
+FIRST_INDEX = 60
+
+
+class Stage:
+    """Producers, consumers and the drainer of one run. A context manager: whatever happens, they are gone after it."""
+
+    def __init__(self, plan: Plan, runtime: Runtime, topology: Topology, folder: Path, progress: Progress) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._topology = topology
+        self._history = folder
+        self._progress = progress
+        self._go = folder / "go"
+        self._drain_go = folder / "drain-go"
+        self._consumers_go = folder / "consumers-go"
+        self.producers: dict[str, Node] = {}
+        self.consumers: dict[str, Node] = {}
+        self._drainer: Node | None = None
+
+    def __enter__(self) -> Stage:
+        index = FIRST_INDEX
+        for producer in self._plan.producers:
+            job = {
+                "first": producer.first,
+                "count": producer.count,
+                "rate": producer.rate,
+                "seed": producer.seed,
+            }
+            self.producers[producer.name] = self._node("producer", producer.name, index, {"producer": job})
+            index += 1
+        consumers = self._plan.scenario.consumers
+        options = {"workers": consumers.workers, "worker_type": consumers.worker_type, "periodic": False}
+        for name in self._plan.consumers:
+            self.consumers[name] = self._node("consumer", name, index, {"consumer": options})
+            index += 1
+        self._drainer = self._node("drain", "drain", index, {})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for node in self._agents():
+            node.remove()
+
+    def scene(self) -> Scene:
+        """What faults find here."""
+        return Scene(
+            runtime=self._runtime,
+            topology=self._topology,
+            producers=self.producers,
+            consumers=self.consumers,
+            queue_key=self._plan.backend.queue_key or QUEUE,
+            last_record_ns=self._progress.last_record_ns,
+        )
+
+    def start(self) -> None:
+        """Start all agents; consumers are asking for work when this returns, unless the scenario wants them late."""
+        late = self._plan.scenario.consumers.start == "after-producers"
+        if not late:
+            self._consumers_go.touch()
+        for node in self._agents():
+            node.start()
+        if not late:
+            self._wait_working()
+
+    def go(self) -> None:
+        """Producers begin."""
+        self._go.touch()
+
+    def go_consumers(self) -> None:
+        """Consumers that were held back begin."""
+        self._consumers_go.touch()
+        self._wait_working()
+
+    def producers_done(self) -> bool:
+        """Whether all producers have ended. Raises HarnessError when one failed."""
+        for name, node in self.producers.items():
+            if node.state() is not NodeState.EXITED:
+                return False
+            if node.exit_status() != 0:
+                raise self._failed(name, node)
+        return True
+
+    def stop_consumers(self) -> None:
+        """As an operator does: SIGINT, and time to finish what they hold. Raises HarnessError for one that does not."""
+        for node in self.consumers.values():
+            node.signal(signal.SIGINT)
+        for name, node in self.consumers.items():
+            try:
+                node.wait(STOP_TIMEOUT_S)
+            except HarnessError as error:
+                node.kill()
+                raise HarnessError(f"{name} did not stop within {STOP_TIMEOUT_S:g} s of a SIGINT") from error
+
+    def drain(self) -> None:
+        """Let the drainer look at what the storage still holds. Raises HarnessError when it cannot."""
+        assert self._drainer is not None
+        self._drain_go.touch()
+        if self._drainer.wait(DRAIN_TIMEOUT_S) != 0:
+            raise self._failed("drain", self._drainer)
+
+    def logs(self) -> Mapping[str, Path]:
+        """What each server and agent wrote, by name."""
+        nodes = {**self._topology.nodes, **{node.spec.name: node for node in self._agents()}}
+        return {name: node.log_path for name, node in nodes.items()}
+
+    def _agents(self) -> list[Node]:
+        return [
+            *self.producers.values(),
+            *self.consumers.values(),
+            *([self._drainer] if self._drainer is not None else []),
+        ]
+
+    def _wait_working(self) -> None:
+        def working() -> bool:
+            self._progress.poll()
+            for name, node in self.consumers.items():
+                if node.state() is NodeState.EXITED:
+                    raise self._failed(name, node)
+            return all(self._progress.working(name) for name in self.consumers)
+
+        wait_for(working, READY_TIMEOUT_S, lambda: "every consumer to ask for work")
+
+    def _failed(self, name: str, node: Node) -> HarnessError:
+        try:
+            text = node.log_path.read_text(errors="replace")
+        except OSError:
+            text = ""
+        end = "\n".join("    " + line for line in text.splitlines()[-15:])
+        return HarnessError(f"{name} ended by itself (exit status {node.exit_status()}):\n{end}")
+
+    def _node(self, program: str, name: str, index: int, job: Mapping[str, Any]) -> Node:
+        # Names come again in every run, on the same runtime.
+        workdir = self._runtime.root / "agents" / name
+        shutil.rmtree(workdir, ignore_errors=True)
+        workdir.mkdir(parents=True)
+        workload = self._plan.scenario.workload
+        orders = {
+            "agent": name,
+            "history": str(self._history),
+            "go": str(
+                self._consumers_go if program == "consumer" else self._drain_go if program == "drain" else self._go
+            ),
+            "huey": {
+                "class": self._plan.backend.huey,
+                "name": QUEUE,
+                "kwargs": {**self._topology.connection(), **self._plan.backend.kwargs},
+            },
+            "workload": {
+                "kind": workload.kind,
+                "module": type(WORKLOADS.get(workload.kind)).__module__,
+                "params": workload.model_dump(mode="python"),
+            },
+            "sys_path": [os.getcwd(), *sys.path],
+            **job,
+        }
+        path = workdir / "orders.json"
+        path.write_text(json.dumps(orders, indent=1))
+        return self._runtime.node(
+            NodeSpec(
+                name=name,
+                index=index,
+                program="python",
+                args=("-m", f"harness.agents.{program}", str(path)),
+                workdir=workdir,
+                env={"PYTHONUNBUFFERED": "1"},
+                mounts=(self._history,),
+            )
+        )

@@ -1,0 +1,150 @@
+"""One Redis or Valkey server of a topology: its configuration, its control channel, what it says of itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Runtime
+from harness.topologies.description import ServerDescription
+
+#: How long a server may take for an answer on its control channel before it counts as silent.
+CONTROL_TIMEOUT_S = 0.5
+START_TIMEOUT_S = 10.0
+
+
+class Server:
+    """A node that runs a server, with a connection over its Unix socket, which no fault can cut."""
+
+    def __init__(self, runtime: Runtime, description: ServerDescription) -> None:
+        workdir = runtime.root / description.name
+        workdir.mkdir(parents=True, exist_ok=True)
+        self.name = description.name
+        self.description = description
+        self._workdir = workdir
+        self._socket = workdir / "s.sock"
+        self.node: Node = runtime.node(
+            NodeSpec(
+                name=description.name,
+                index=description.index,
+                program="server",
+                args=(str(workdir / "server.conf"), *description.args),
+                workdir=workdir,
+                port=description.port,
+            )
+        )
+        self._client: Any = redis.Redis(
+            unix_socket_path=str(self._socket),
+            socket_timeout=CONTROL_TIMEOUT_S,
+            socket_connect_timeout=CONTROL_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+
+    def configure(self, addresses: Mapping[str, str]) -> None:
+        """Write its configuration file, now that everyone's address is known."""
+        lines = [
+            f"bind {self.address}",
+            f"port {self.description.port}",
+            f"unixsocket {self._socket}",
+            "unixsocketperm 700",
+            f"dir {self._workdir}",
+            *self.description.configuration(addresses),
+        ]
+        (self._workdir / "server.conf").write_text("\n".join(lines) + "\n")
+
+    @property
+    def address(self) -> str:
+        """Its IPv4 address."""
+        return self.node.address
+
+    def ask(self, *command: str | int) -> Any:
+        """The raw answer to a command on the control channel. Raises redis.RedisError, silence included."""
+        # Through a connection of the pool's, without redis-py's reshaping of replies, which differs by version.
+        connection = self._client.connection_pool.get_connection()
+        try:
+            connection.send_command(*command)
+            return connection.read_response()
+        except BaseException:
+            # An answer that comes late must not be taken for the next one's.
+            connection.disconnect()
+            raise
+        finally:
+            self._client.connection_pool.release(connection)
+
+    def info(self, section: str) -> dict[str, str]:
+        """INFO of one section, as it stands there."""
+        lines = str(self.ask("INFO", section)).splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+    def answers(self) -> bool:
+        """Whether it answers PING."""
+        try:
+            return bool(self.ask("PING") == "PONG")
+        except RedisError:
+            return False
+
+    def wait_answers(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Until it answers. Raises HarnessError with its log's end if it died, DeadlineExceeded if it is silent."""
+
+        def answered() -> bool:
+            if self.node.state() is NodeState.EXITED:
+                raise HarnessError(
+                    f"{self.name} ended at its start (exit {self.node.exit_status()}):\n{self.log_end()}"
+                )
+            return self.answers()
+
+        wait_for(answered, timeout_s, lambda: f"{self.name} to answer at its start:\n{self.log_end()}")
+
+    def log_end(self, lines: int = 12) -> str:
+        """The last lines that it wrote."""
+        try:
+            text = self.node.log_path.read_text(errors="replace")
+        except OSError as error:
+            return f"(no log: {error.strerror})"
+        return "\n".join("    " + line for line in text.splitlines()[-lines:])
+
+
+def wait_for(true: Callable[[], bool], timeout_s: float, what: Callable[[], str], interval_s: float = 0.005) -> None:
+    """Ask until it is so. Raises DeadlineExceeded with `what` was waited for, asked at the end."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() >= deadline:
+            raise DeadlineExceeded(f"waited {timeout_s:g} s for {what()}")
+        time.sleep(interval_s)
+
+
+def make_servers(runtime: Runtime, descriptions: Iterable[ServerDescription]) -> list[Server]:
+    """All servers of a topology, configured, none started."""
+    servers = [Server(runtime, description) for description in descriptions]
+    addresses = {server.name: server.address for server in servers}
+    for server in servers:
+        server.configure(addresses)
+    return servers
+
+
+def bring_back(servers: list[Server]) -> None:
+    """Resume what is paused, start what has ended, and wait until all answer."""
+    for server in servers:
+        state = server.node.state()
+        if state is NodeState.PAUSED:
+            server.node.resume()
+        elif state is not NodeState.RUNNING:
+            server.node.start()
+    for server in servers:
+        server.wait_answers()
+
+
+def restore_links(runtime: Runtime, nodes: Mapping[str, Node]) -> None:
+    """Undo every cut between these nodes that the kernel still reports."""
+    if "links" not in runtime.capabilities:
+        return
+    for source, target in runtime.cuts():
+        if source in nodes and target in nodes:
+            runtime.restore(nodes[source], nodes[target])

@@ -1,0 +1,105 @@
+"""Histories by hand: one operation a line.
+
+    0-2   p    enqueue 1 priority=5     invoked at 0, ok at 2
+    3-6x  c/w1 dequeue                  ended in `fail` at 6
+    3-6?  c/w1 dequeue                  ended in `info` at 6
+    3-    c/w1 dequeue                  has no end
+    9-9   d    drain done=1,2
+    9-9x  d    drain tasks=3
+    7     nemesis kill fault=0 phase=landed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.history import log
+from harness.history.columns import History, HistoryBuilder
+
+_LINE = re.compile(r"(\d+)(-)?(\d+)?([x?])?\s+(\S+)\s+([\w-]+)(?:\s+(\d+))?((?:\s+\w+=\S*)*)\s*\Z")
+_HOWS = {None: log.OK, "x": log.FAIL, "?": log.INFO}
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation; `end` None: it has none."""
+
+    start: int
+    end: int | None
+    process: str
+    f: str
+    task: int = log.NO_TASK
+    how: int = log.OK
+    priority: float = 0.0
+    entry: int = 0
+    eta: int = 0
+    outcome: int = 0
+    value: int = -1
+    tasks: tuple[int, ...] = ()
+    done: tuple[int, ...] | None = None
+
+
+def parse(text: str) -> list[Op]:
+    """Read a script; empty lines and what follows a # are nothing."""
+    ops = []
+    for line in text.splitlines():
+        line = line.partition("#")[0].strip()
+        if not line:
+            continue
+        match = _LINE.match(line)
+        assert match, f"cannot read {line!r}"
+        start, dash, end, how, process, f, task, rest = match.groups()
+        fields: dict[str, object] = {}
+        for pair in rest.split():
+            key, _, value = pair.partition("=")
+            if key in ("tasks", "done"):
+                fields[key] = tuple(int(one) for one in value.split(",") if one)
+            elif key == "outcome":
+                fields[key] = log.OUTCOMES.index(value)
+            elif key == "phase":
+                fields["outcome"] = log.PHASES.index(value)
+            elif key == "fault":
+                fields["value"] = int(value)
+            else:
+                fields[key] = float(value) if key == "priority" else int(value)
+        ops.append(
+            Op(
+                int(start),
+                int(end) if end is not None else None,
+                process,
+                f,
+                int(task) if task is not None else log.NO_TASK,
+                (_HOWS[how] if end is not None else log.INFO) if dash else 0,
+                **fields,  # type: ignore[arg-type]
+            )
+        )
+    return ops
+
+
+def build(ops: Iterable[Op], dropped: int = 0, warnings: tuple[str, ...] = ()) -> History:
+    """The history of these operations; one with `how` 0 is a single `info` event (of the nemesis)."""
+    builder = HistoryBuilder()
+    events = []
+    for op in ops:
+        f = builder.f_code(op.f)
+        if op.how == 0:
+            events.append((op.start, op.process, log.INFO, f, {"value": op.value, "outcome": op.outcome}))
+            continue
+        takes = f in (log.DEQUEUE, log.READ_SCHEDULE, log.DRAIN)
+        asked = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome}
+        about = {"task": op.task, "entry": op.entry}
+        events.append((op.start, op.process, log.INVOKE, f, asked if takes else {**asked, **about}))
+        if op.end is not None:
+            told = {**about, "outcome": op.outcome, "tasks": op.tasks, "done": op.done}
+            events.append((op.end, op.process, op.how, f, told))
+    # Stable: a process that ends one operation and invokes the next at one instant did so in that order.
+    for time, process, type_, f, fields in sorted(events, key=lambda event: event[0]):
+        builder.add(time, process, type_, f, **fields)  # type: ignore[arg-type]
+    return builder.build(dropped, warnings)
+
+
+def history(text: str, **kwargs: object) -> History:
+    """The history of a script."""
+    return build(parse(text), **kwargs)  # type: ignore[arg-type]

