@@ -109,7 +109,12 @@ def _obstacle(missing: list[str], server: bool) -> str:
 
 def _remedy(packages: bool) -> str:
     """The one command; empty where only the runtimes' own reasons can tell."""
-    checkout = Path(__file__).resolve().parent.parent
-    if (checkout / "Makefile").is_file() and (checkout / "pyproject.toml").is_file():
+    if in_checkout():
         return "make setup"
     return _PIP if packages else ""
+
+
+def in_checkout() -> bool:
+    """Whether this runs from a checkout of the project, where `make` does the set-up."""
+    checkout = Path(__file__).resolve().parent.parent
+    return (checkout / "Makefile").is_file() and (checkout / "pyproject.toml").is_file()

@@ -16,6 +16,7 @@ from harness.faults import Scene
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.protocols import HarnessError, Node, NodeSpec, NodeState, Runtime, Topology
+from harness.runtimes.together import start_all
 from harness.topologies.server import wait_for
 from harness.workloads import WORKLOADS
 
@@ -82,8 +83,7 @@ class Stage:
         late = self._plan.scenario.consumers.start == "after-producers"
         if not late:
             self._consumers_go.touch()
-        for node in self._agents():
-            node.start()
+        start_all(self._agents())
         if not late:
             self._wait_working()
 

@@ -8,6 +8,7 @@ acknowledged entries that were never seen again though a drain found nothing (`l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,64 +71,54 @@ def entries_of(history: History, ops: Operations) -> Entries:
     # Handed back before anyone was seen to have it: a dequeue without an end had it first. Handed back while
     # it was being dequeued: perhaps.
     hidden = seen & ((returned < take_from) | ((returned < take_to) & (soonest < take_to)))
-    again = [one for one in _taken_again(ops, at, of_take, takes, of_return, returns) if seen[one[0]]]
 
-    blocks = [
-        _Block(np.flatnonzero(seen & ~hidden), put_to, take_from, take_to, take),
-        _Block(np.flatnonzero(waiting), put_to, take_from, take_to, take),
-        # First taken by somebody unseen, in whose stead nobody is accused …
-        _Block(
-            np.flatnonzero(hidden & (put_to < cells)),
-            put_to,
-            np.maximum(put_from, soonest),
-            np.full(count, cells, dtype=np.int64),
-            np.full(count, NOWHERE, dtype=np.int64),
-        ),
+    common = np.flatnonzero((seen & ~hidden) | waiting)
+    special: list[_Special] = []
+    for number in np.flatnonzero(hidden).tolist():
+        if put_to[number] < cells:
+            # First taken by somebody unseen, whom nobody can accuse …
+            from_ = max(int(put_from[number]), soonest)
+            if returned[number] >= take_from[number]:
+                from_ = min(from_, int(take_from[number]))
+            special.append(_Special(number, int(put_to[number]), from_, cells, NOWHERE))
         # … and then, from its old place, by whom we saw.
-        _Block(
-            np.flatnonzero(hidden),
-            np.full(count, cells, dtype=np.int64),
-            np.where(returned < take_from, take_from, np.maximum(take_from, put_from)),
-            take_to,
-            take,
-        ),
-    ]
-    number = np.concatenate([block.entries for block in blocks] + [np.array([e for e, _, _ in again], dtype=np.int64)])
-    second = np.array([row for _, row, _ in again], dtype=np.int64)
-    since = np.array([cell for _, _, cell in again], dtype=np.int64)
-    never = np.full(len(again), cells, dtype=np.int64)
+        special.append(_Special(number, cells, int(take_from[number]), int(take_to[number]), int(take[number])))
+    for number, row, since in _taken_again(ops, at, of_take, takes, of_return, returns):
+        if seen[number]:
+            from_ = max(int(at[ops.invoke[row]]), since)
+            special.append(_Special(number, cells, from_, int(at[ops.end[row]]), row))
+
+    numbers = np.concatenate([common, _column(special, 0)])
     return Entries(
         slots=Slots(
             cells=cells,
-            priority=ops.priority[put[number]],
-            put_from=put_from[number],
-            put_to=np.concatenate([*(block.put_to[block.entries] for block in blocks), never]),
-            take_from=np.concatenate(
-                [
-                    *(block.take_from[block.entries] for block in blocks),
-                    np.maximum(at[ops.invoke[second]], since),
-                ]
-            ),
-            take_to=np.concatenate([*(block.take_to[block.entries] for block in blocks), at[ops.end[second]]]),
+            priority=ops.priority[put[numbers]],
+            put_from=put_from[numbers],
+            put_to=np.concatenate([put_to[common], _column(special, 1)]),
+            take_from=np.concatenate([take_from[common], _column(special, 2)]),
+            take_to=np.concatenate([take_to[common], _column(special, 3)]),
         ),
-        put=put[number],
-        take=np.concatenate([*(block.take[block.entries] for block in blocks), second]),
-        waiting=np.isin(np.arange(len(number)), len(blocks[0].entries) + np.arange(len(blocks[1].entries))),
+        put=put[numbers],
+        take=np.concatenate([take[common], _column(special, 4)]),
+        waiting=np.concatenate([waiting[common], np.zeros(len(special), dtype=np.bool_)]),
         open_takes=open_takes,
         open_from=open_from,
-        premature=tuple((int(put[entry]), int(take[entry])) for entry in np.flatnonzero(early)),
+        premature=tuple((int(put[number]), int(take[number])) for number in np.flatnonzero(early)),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Block:
-    """Slots of one kind: of which entries, and by entry when these were put and taken."""
+class _Special(NamedTuple):
+    """A slot of an entry that was handed back."""
 
-    entries: Ints
-    put_to: Ints
-    take_from: Ints
-    take_to: Ints
-    take: Ints
+    number: int
+    put_to: int
+    take_from: int
+    take_to: int
+    take: int
+
+
+def _column(special: list[_Special], at: int) -> Ints:
+    return np.array([one[at] for one in special], dtype=np.int64)
 
 
 def _positions(history: History) -> Ints:

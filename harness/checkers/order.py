@@ -185,7 +185,7 @@ class _Story:
     def overtaking(self, entry: int) -> Finding:
         """`entry` was taken before an equal one that was put before it."""
         older = int(self.swept.overtaken[entry])
-        later = "was never taken" if self.entries.take[older] == NOWHERE else "could only be taken later"
+        later = "was never taken" if self.entries.waiting[older] else "could only be taken later"
         return self._finding(
             "fifo_inversions",
             entry,

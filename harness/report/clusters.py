@@ -23,8 +23,17 @@ SAMPLED_MAX = 2_000
 
 # What weighs most comes first.
 _WEIGHT = ("lost", "duplicated", "unexpected", "stuck", "priority", "fifo", "early")
-#: Anomalies that are told by task; the others by event.
-_OF_TASKS = {"lost": "lost", "stuck": "stuck", "unexpected": "unexpected", "duplicated": "duplicated"}
+#: Anomalies that are told by task, `2 tasks …`; the others by event.
+_OF_TASKS = {
+    "lost": "lost",
+    "lost_in_flight": "lost in flight",
+    "duplicated": "duplicated",
+    "unexpected": "unexpected",
+    "stuck": "stuck",
+    "early": "begun early",
+    "reexecuted": "executed again",
+}
+LOST = ("lost", "lost_in_flight")
 
 
 def findings_of(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -49,7 +58,7 @@ def clusters(
     told = [STORIES_MAX]
     return tuple(
         Cluster(
-            anomaly=words(anomaly),
+            anomaly=words(anomaly).removesuffix("s"),
             limit=None if limit is None else one_line(limit, 120),
             limit_why=one_line(limits.get(limit or "", ""), 600),
             faults=shape,
@@ -67,18 +76,20 @@ def sentences(
 ) -> Iterable[str]:
     """What happened, in words: `2 tasks lost: acknowledged at 12.41 s, held by consumer-1 when it was killed …`."""
     tasks = {task: finding for finding in group for task in finding.get("tasks") or ()}
-    if anomaly == "lost" and tasks and narrator is not None:
-        yield from _lost(tasks, faults, narrator)
+    if anomaly in LOST and tasks and narrator is not None:
+        yield from _lost(_OF_TASKS[anomaly], tasks, faults, narrator)
         return
     first = one_line(group[0].get("summary", ""), 300)
     if anomaly in _OF_TASKS and tasks:
         head = f"{plural(len(tasks), 'task')} {_OF_TASKS[anomaly]}"
     else:
-        head = f"{number(len(group))} × {words(anomaly)}"
+        head = plural(len(group), words(anomaly).removesuffix("s"))
     yield f"{head}: {first}" if len(group) == 1 else f"{head}, the first: {first}"
 
 
-def _lost(tasks: Mapping[int, Mapping[str, Any]], faults: Sequence[Fault], narrator: Narrator) -> Iterable[str]:
+def _lost(
+    how: str, tasks: Mapping[int, Mapping[str, Any]], faults: Sequence[Fault], narrator: Narrator
+) -> Iterable[str]:
     """Lost tasks by where each was last known to be; one sentence a place."""
     times: dict[str, list[float]] = {}
     sampled = list(tasks)[:SAMPLED_MAX]
@@ -90,17 +101,17 @@ def _lost(tasks: Mapping[int, Mapping[str, Any]], faults: Sequence[Fault], narra
             left = ", which went on to other work" if place.left else ""
             where = f"last held by {place.agent}{left}"
         else:
-            where = _queued(tasks[task], faults, narrator)
+            where = _waiting(place.fate, tasks[task], faults, narrator)
         acknowledged = _acknowledged(task, narrator)
         times.setdefault(where, []).append(-1.0 if acknowledged is None else acknowledged)
     for where, moments in sorted(times.items(), key=lambda item: -len(item[1]))[:SENTENCES_MAX]:
         known = [moment for moment in moments if moment >= 0]
         when = _when(known) if known else "acknowledged"
-        yield f"{plural(len(moments), 'task')} lost: {when}, {where}"
+        yield f"{plural(len(moments), 'task')} {how}: {when}, {where}"
     if len(times) > SENTENCES_MAX:
         yield f"and {plural(len(times) - SENTENCES_MAX, 'other place')} where tasks were lost"
     if len(tasks) > len(sampled):
-        yield f"{plural(len(tasks), 'task')} lost in all; the first {number(len(sampled))} were looked up here"
+        yield f"{plural(len(tasks), 'task')} {how} in all; the first {number(len(sampled))} were looked up here"
 
 
 def _when(moments: Sequence[float]) -> str:
@@ -108,7 +119,7 @@ def _when(moments: Sequence[float]) -> str:
     return f"acknowledged at {first}" if first == last else f"acknowledged from {first} to {last}"
 
 
-def _queued(finding: Mapping[str, Any], faults: Sequence[Fault], narrator: Narrator) -> str:
+def _waiting(fate: str, finding: Mapping[str, Any], faults: Sequence[Fault], narrator: Narrator) -> str:
     """A task that nobody is known to have taken: perhaps an unfinished dequeue had it, perhaps a server did."""
     h = narrator.history
     for index in finding.get("evidence") or ():
@@ -119,8 +130,8 @@ def _queued(finding: Mapping[str, Any], faults: Sequence[Fault], narrator: Narra
     struck = [by_index[i] for i in finding.get("faults") or () if i in by_index]
     if struck:
         whom = ", ".join(struck[0].struck) or struck[0].target
-        return f"never dequeued; {strike(struck[0], whom)}"
-    return "never dequeued, and no fault was near"
+        return f"{fate}; {strike(struck[0], whom)}"
+    return f"{fate}, and no fault was near"
 
 
 def _acknowledged(task: int, narrator: Narrator) -> float | None:

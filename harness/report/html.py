@@ -13,7 +13,8 @@ from harness.report.shapes import RunModel, to_json
 from harness.report.terminal import STANDINGS
 from harness.report.text import number
 
-_SCRIPTS = ("dom.js", "axis.js", "timeline.js", "plots.js", "findings.js", "result.js", "page.js")
+#: The page's own script, in order; `assets` holds the parts.
+SCRIPTS = ("dom.js", "axis.js", "timeline_draw.js", "timeline.js", "plots.js", "findings.js", "result.js", "page.js")
 
 
 def write_report(folder: Path) -> Path:
@@ -41,7 +42,7 @@ def render(model: RunModel) -> str:
 
 def _script() -> str:
     """The page's own script: its parts share one scope, closed to the page."""
-    return '"use strict";\n(() => {\n' + "\n".join(asset(name) for name in _SCRIPTS) + "\n})();\n"
+    return '"use strict";\n(() => {\n' + "\n".join(asset(name) for name in SCRIPTS) + "\n})();\n"
 
 
 def _uplot() -> str:

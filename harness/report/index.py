@@ -128,7 +128,7 @@ def write_index(reports: Path) -> Path:
 def _rows(run: Mapping[str, Any], reports: Path) -> str:
     results = [result for result in run["results"] if isinstance(result, dict)]
     name = one_line(run.get("run", "?"), 120)
-    label = html.escape(f"{one_line(run.get('time', ''), 40)}")
+    label = html.escape(one_line(run.get("time", ""), 40)[:16].replace("T", " "))
     # Only a plain name of a folder that is still there becomes a link.
     if re.fullmatch(r"[\w.:+-]+", name) and (reports / name / "report.html").is_file():
         label = f'<a href="{quote(name)}/report.html">{label}</a>'
@@ -149,22 +149,25 @@ def _cells(result: Mapping[str, Any]) -> str:
     counts = counts if isinstance(counts, dict) else {}
     state = str(result.get("standing"))
     state = state if state in STANDINGS else "unknown"
-    figures = [
-        *(_figure(counts.get(name)) for name in ("acknowledged", "lost", "duplicated")),
-        _figure(inversions({name: value for name, value in counts.items() if isinstance(value, int)})),
-    ]
+    both = inversions({name: value for name, value in counts.items() if isinstance(value, int)})
     recovery = result.get("recovery_ms_max")
-    figures.append(duration_ms(recovery) if isinstance(recovery, (int, float)) else "–")
+    figures = [
+        _figure(counts.get("acknowledged")),
+        *(_figure(value, wrong=True) for value in (counts.get("lost"), counts.get("duplicated"), both)),
+        f'<td class="n">{duration_ms(recovery) if isinstance(recovery, (int, float)) else "–"}</td>',
+    ]
     return (
-        f"<td>{html.escape(one_line(result.get('scenario'), 80))}</td>"
+        f'<td class="whole">{html.escape(one_line(result.get("scenario"), 80))}</td>'
         f"<td>{html.escape(one_line(result.get('backend'), 80))}</td>"
-        f'<td><span class="badge {state}">{STANDINGS[state]}</span></td>'
-        + "".join(f'<td class="n">{figure}</td>' for figure in figures)
+        f'<td><span class="badge {state}">{STANDINGS[state]}</span></td>' + "".join(figures)
     )
 
 
-def _figure(value: object) -> str:
-    return number(value) if isinstance(value, int) else "–"
+def _figure(value: object, wrong: bool = False) -> str:
+    """A cell with a count; one that should be 0 and is not stands out."""
+    if not isinstance(value, int):
+        return '<td class="n">–</td>'
+    return f'<td class="n{" wrong" if wrong and value else ""}">{number(value)}</td>'
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def build_result(stored: Stored, id: str, budget: int) -> ResultModel:
     if history is not None and len(history):
         spans = pair(history)
         narrator = Narrator(history, faults, spans)
-        near = sorted({t for finding in findings_of(verdict) for t in moments(finding, narrator)})
+        near = [moments(finding, narrator) for finding in findings_of(verdict)]
         timeline = build_timeline(history, spans, faults, stored.roles, near, budget)
         series = build_series(history)
     elif stored.progress:
@@ -117,7 +117,7 @@ def verdict_sentences(verdict: Mapping[str, Any], found: Sequence[Cluster]) -> l
     told = [sentence for cluster in found for sentence in cluster.sentences]
     if len(told) > SENTENCES_MAX:
         told = [*told[: SENTENCES_MAX - 1], f"and {plural(len(told) - SENTENCES_MAX + 1, 'kind')} of finding more"]
-    lost = sum(cluster.tasks for cluster in found if cluster.anomaly == "lost")
+    lost = sum(cluster.tasks for cluster in found if cluster.anomaly.startswith("lost"))
     if found and counts.get("lost") and counts["lost"] > lost:
         told.append(f"{plural(counts['lost'], 'task')} lost in all; {number(lost)} of them listed as findings")
     if told:

@@ -98,7 +98,8 @@ class Timeline:
     """Operations as columns of one length: `start` and `length` in µs, `kind` indexes `kinds`, `how` indexes `hows`.
 
     `total` operations happened; where fewer are listed, `cut` says so in words and `omitted` is, by
-    lane, how many were left out in each of `bins` equal parts of the run.
+    lane, how many were left out in each of `bins` equal parts of the run. `marks` are the moments of all evidence,
+    `findings` one moment a finding.
     """
 
     end: float
@@ -117,6 +118,7 @@ class Timeline:
     bins: int = 0
     omitted: list[list[int]] = field(default_factory=list)
     marks: list[float] = field(default_factory=list)
+    findings: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ class Place:
 
     words: str
     since_ns: int
+    #: The same for one whom nobody had in hand, without times, so that tasks of one fate can be told together.
+    fate: str = "never dequeued"
     #: Who had it in hand, if anyone did: the program, and its process's index in the history.
     agent: str = ""
     process: int = -1
@@ -165,11 +167,11 @@ class Narrator:
                 return Place("still held by the storage after the run", now)
             return None
         if f == "execute" and kind == log.INVOKE:
-            return Place(f"executing on {process} since {when}", now, agent, who)
+            return Place(f"executing on {process} since {when}", now, "", agent, who)
         if f == "execute" and kind == log.OK and place.agent == agent:
-            return Place(f"executed by {process}, and not yet completed, at {when}", now, agent, who)
+            return Place(f"executed by {process}, and not yet completed, at {when}", now, "", agent, who)
         if f == "complete" and kind == log.OK:
-            return Place(f"completed by {process} at {when}", now, done=True)
+            return Place(f"completed by {process} at {when}", now, f"though {process} completed it", done=True)
         if kind == log.INFO and f in ("enqueue", "schedule") and place.words == "never enqueued":
             return Place(f"perhaps enqueued: the outcome was unknown at {when}", now)
         if kind != log.OK:
@@ -178,11 +180,11 @@ class Narrator:
             # The acknowledgement can arrive when the task is long in a worker's hands.
             return None if place.agent or place.done else Place(f"in the queue since {when}", now)
         if f == "schedule":
-            return Place(f"on the schedule since {when}", now)
+            return Place(f"on the schedule since {when}", now, "never taken off the schedule")
         if f in ("dequeue", "read_schedule"):
-            return Place(f"held by {process} since {when}", now, agent, who)
+            return Place(f"held by {process} since {when}", now, "", agent, who)
         if f == "requeue":
-            return Place(f"handed back to the queue at {when}", now)
+            return Place(f"handed back to the queue at {when}", now, "handed back and never dequeued again")
         return None
 
     def _line(self, index: int, task: int) -> StoryLine:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.history.columns import History
-from harness.report.clusters import clusters, findings_of
+from harness.report.clusters import LOST, clusters, findings_of
 from harness.report.model import fault_views, inversions, standing, verdict_sentences
 from harness.report.result import Result
 from harness.report.shapes import Story
@@ -76,7 +76,7 @@ def failure_text(verdict: Mapping[str, Any], history: History | None) -> str:
 
 def _first(findings: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Lost before others, uncovered before covered."""
-    told = sorted(findings, key=lambda f: (bool(f.get("limit")), f.get("anomaly") != "lost"))
+    told = sorted(findings, key=lambda f: (bool(f.get("limit")), f.get("anomaly") not in LOST))
     return told[0] if told else None
 
 

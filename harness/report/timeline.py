@@ -59,10 +59,11 @@ def build_timeline(
     spans: Spans,
     faults: Sequence[Fault],
     samples: Sequence[Mapping[str, Any]],
-    near_ns: Sequence[int],
+    evidence_ns: Sequence[Sequence[int]],
     budget: int,
 ) -> Timeline:
-    """Draw up a timeline of at most `budget` operations, but for those near a finding (`near_ns`: its times)."""
+    """Draw up a timeline of at most `budget` operations, but for those near a finding (its times in `evidence_ns`)."""
+    near_ns = np.unique(np.array([t for times in evidence_ns for t in times], dtype=np.int64))
     origin = int(history.time[0]) if len(history) else 0
     ends = [int(history.time[-1]) if len(history) else 0]
     ends += [origin + int(1e9 * (fault.end or fault.start)) for fault in faults]
@@ -72,7 +73,7 @@ def build_timeline(
     stop = _stops(history, spans, faults, origin, end_ns)
     lane = lanes.of_process[spans.process]
     drawn = (lane >= 0) & (spans.f != log.NEMESIS)
-    shown, near_s = _choose(spans, stop, drawn, faults, origin, np.unique(near_ns), budget)
+    shown, near_s = _choose(spans, stop, drawn, faults, origin, near_ns, budget)
     bins, omitted = _omitted(spans, lane, drawn & ~shown, len(lanes.lanes), origin, end_ns)
     keep = np.flatnonzero(shown)
     return Timeline(
@@ -91,7 +92,8 @@ def build_timeline(
         cut=_cut_words(len(keep), int(drawn.sum()), near_s, bool(len(near_ns))),
         bins=bins,
         omitted=omitted,
-        marks=[round((int(t) - origin) / 1e9, 6) for t in np.unique(near_ns)[:MARKS_MAX]],
+        marks=_moments(near_ns, origin),
+        findings=_moments(np.unique(np.array([max(times) for times in evidence_ns if times], np.int64)), origin),
     )
 
 
@@ -162,6 +164,10 @@ def _omitted(
     table = np.zeros((lanes, bins), dtype=np.int64)
     np.add.at(table, (lane[left_out], part), 1)
     return bins, table.tolist()
+
+
+def _moments(times: Ints, origin: int) -> list[float]:
+    return [round((int(t) - origin) / 1e9, 6) for t in times[:MARKS_MAX]]
 
 
 def _cut_words(shown: int, total: int, near_s: float, findings: bool) -> str:

@@ -22,13 +22,14 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
 from harness.runtimes import engine, images, specs
+from harness.runtimes.engine import docker_available, sweep_docker
 from harness.runtimes.netadmin import NetAdmin, mac_of
 
 # After `engine`, which says how testcontainers is to be used.
@@ -37,6 +38,8 @@ import docker.types  # isort: skip
 import requests.exceptions  # isort: skip
 from testcontainers.core.container import DockerContainer  # isort: skip
 from testcontainers.core.network import Network  # isort: skip
+
+__all__ = ["DockerNode", "DockerRuntime", "docker_available", "sweep_docker"]
 
 _GATE_S = 15.0
 _KILL_S = 5.0
@@ -124,13 +127,16 @@ class DockerNode:
             self._sent.clear()
             # The shell opens it a moment after this returns; a reader must not need to know.
             self.log_path.touch()
-            try:
-                with _Gate(self.spec.workdir / _GATE) as gate:
-                    self._start_container()
-                    self._runtime.enter(self, gate.pid())
-                    gate.open()
-            except (docker.errors.APIError, HarnessError) as error:
-                raise HarnessError(f"node {self.spec.name} cannot be started: {self._after_failure(error)}") from None
+            with self._telling("cannot be started"):
+                try:
+                    with _Gate(self.spec.workdir / _GATE) as gate:
+                        self._start_container()
+                        self._runtime.enter(self, gate.pid())
+                        gate.open()
+                except HarnessError as error:
+                    raise HarnessError(
+                        f"node {self.spec.name} cannot be started: {error}{self._after_failure()}"
+                    ) from None
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the program alone, by way of the side-car: the engine would also thaw a paused node."""
@@ -144,14 +150,13 @@ class DockerNode:
         if self._container is None or self._removed or self._runtime.closed:
             return
         self._sent.add(signal.SIGKILL)
-        try:
-            self._container.get_wrapped_container().kill()
-        except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):
-                raise HarnessError(f"node {self.spec.name}: the engine did not kill it: {error.explanation}") from None
-        except requests.exceptions.RequestException:
-            # It waits for the end itself, and gave up.
-            pass
+        with self._telling("cannot be killed"):
+            try:
+                self._container.get_wrapped_container().kill()
+            except docker.errors.APIError as error:
+                # It does not run, or has gone.
+                if error.status_code not in (404, 409):
+                    raise
         self.wait(_KILL_S)
 
     def pause(self) -> None:
@@ -195,7 +200,12 @@ class DockerNode:
                 return
             self._removed = True
             if self._container is not None:
-                self._stop_container()
+                with self._telling("cannot be removed"):
+                    try:
+                        self._container.stop()
+                    except docker.errors.NotFound:
+                        # Somebody else did it.
+                        pass
             self._runtime.forget(self)
 
     def close_client(self) -> None:
@@ -216,42 +226,37 @@ class DockerNode:
             raise
         self._container = container
 
-    def _stop_container(self) -> None:
-        assert self._container is not None
-        try:
-            self._container.stop()
-        except docker.errors.NotFound:
-            pass
-
-    def _after_failure(self, error: Exception) -> str:
-        """What is known of a failed start; ends what came of it."""
-        known = str(getattr(error, "explanation", None) or error)
-        if self._container is not None:
-            standing = self._container.get_wrapped_container()
-            if self.state() is NodeState.RUNNING:
-                standing.kill()
-            known += "; " + standing.logs(tail=20).decode(errors="replace").strip()
-        return known
+    def _after_failure(self) -> str:
+        """End what came of a failed start; what it said last."""
+        if self._container is None:
+            return ""
+        standing = self._container.get_wrapped_container()
+        if self.state() is NodeState.RUNNING:
+            standing.kill()
+        said = standing.logs(tail=20).decode(errors="replace").strip()
+        return f"; {said}" if said else ""
 
     def _change(self, verb: str, wanted: NodeState) -> None:
         if self._container is None:
             raise HarnessError(f"node {self.spec.name} was never started, so it cannot {verb}")
-        try:
-            getattr(self._container.get_wrapped_container(), verb)()
-        except docker.errors.APIError as error:
-            if self.state() is not wanted:
-                raise HarnessError(f"node {self.spec.name} cannot {verb}: {error.explanation}") from None
+        with self._telling(f"cannot {verb}"):
+            try:
+                getattr(self._container.get_wrapped_container(), verb)()
+            except docker.errors.APIError:
+                if self.state() is not wanted:
+                    raise
 
     def _inspect(self) -> dict[str, Any]:
         """The engine's `State` of the container; empty while there is none."""
         if self._container is None:
             return {}
         client = self._container.get_docker_client().client
-        try:
+        with self._telling("cannot be looked at"):
             found: dict[str, Any] = client.api.inspect_container(self._container.get_container_id())["State"]
-        except docker.errors.NotFound:
-            return {"Status": "dead", "ExitCode": 128 + signal.SIGKILL}
         return found
+
+    def _telling(self, what: str) -> AbstractContextManager[None]:
+        return engine.telling(f"node {self.spec.name} {what}")
 
 
 class DockerRuntime:
@@ -289,13 +294,10 @@ class DockerRuntime:
         self._version: str | None = None
         self._engine = engine.connect()
         try:
-            self._set_up(server, server_binary)
-        except BaseException as error:
+            with engine.telling("the docker runtime cannot be set up", Unavailable):
+                self._set_up(server, server_binary)
+        except BaseException:
             self.close()
-            if isinstance(error, docker.errors.APIError):
-                raise Unavailable(
-                    f"the Docker engine refused: {error.explanation}", remedy="--huey-runtime=local"
-                ) from None
             raise
 
     def describe(self) -> str:
@@ -306,7 +308,8 @@ class DockerRuntime:
     def server_version(self) -> str:
         """What the server in the image says of itself."""
         if self._version is None:
-            self._version = self._images.version_in(self._server, self._output_of)
+            with engine.telling("the server's version cannot be asked for"):
+                self._version = self._images.version_in(self._server, self._output_of)
         return self._version
 
     def node(self, spec: NodeSpec) -> DockerNode:
@@ -363,7 +366,8 @@ class DockerRuntime:
         if self._steward is not None:
             self._steward.close()
             self._steward = None
-        engine.remove(self._engine.client, {engine.RUN_LABEL: self.label})
+        with engine.telling("the docker runtime cannot be closed"):
+            engine.remove(self._engine.client, {engine.RUN_LABEL: self.label})
         for node in self._nodes.values():
             node.close_client()
         self._nodes.clear()
@@ -471,13 +475,14 @@ class DockerRuntime:
             token.unlink()
 
     def _start_steward(self) -> None:
-        package = Path(__file__).parents[1]
+        # What is importable here must be importable there.
+        modules = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
         steward = self._container(
             self._agent_image,
             name="steward",
             entrypoint=[sys.executable, "-m", _STEWARD_MODULE],
             command=[],
-            environment={"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+            environment={"PYTHONPATH": modules, "PYTHONSAFEPATH": "1"},
             mounts=[
                 *images.system_mounts(),
                 *images.interpreter_mounts(Path(sys.executable)),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,9 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 import docker.errors
 import requests.exceptions
-from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.docker_client import DockerClient, get_docker_host
 
-from harness.protocols import DeadlineExceeded, Unavailable
+from harness.protocols import DeadlineExceeded, HarnessError, Unavailable
 from harness.runtimes import processes
 
 #: On everything that the harness creates in the engine, with the value "1".
@@ -37,10 +39,30 @@ def connect(timeout_s: int = _REQUEST_S) -> DockerClient:
 
     Its requests, pulls and waits aside, are over within `timeout_s`.
     """
+    host = get_docker_host() or "unix:///var/run/docker.sock"
+    if host.startswith("unix://"):
+        _knock(host.removeprefix("unix://"))
     try:
         return DockerClient(timeout=timeout_s)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise _no_answer(error) from None
+        raise Unavailable(f"no Docker engine answers at {host}: {error}", remedy=_LOCAL) from None
+
+
+def _knock(path: str) -> None:
+    """See whether anyone listens on the engine's socket: the SDK would leak a socket of its own where nobody does."""
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(path)
+        except PermissionError:
+            raise Unavailable(
+                f"no permission to use the Docker engine's socket {path}",
+                remedy=f"sudo usermod -aG docker $USER, then log in again; or {_LOCAL}",
+            ) from None
+        except OSError as error:
+            raise Unavailable(
+                f"no Docker engine answers at {path}: {error.strerror or error}",
+                remedy=f"sudo systemctl start docker  (or, as root without systemd: scripts/engine run …); or {_LOCAL}",
+            ) from None
 
 
 def docker_available() -> str | None:
@@ -48,14 +70,27 @@ def docker_available() -> str | None:
     try:
         client = connect(_ANSWER_S).client
         try:
-            require_this_machine(client.api.info())
+            with telling("the docker runtime cannot be used", Unavailable):
+                require_this_machine(client.api.info())
         finally:
             client.close()
     except Unavailable as error:
         return str(error)
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        return str(_no_answer(error))
     return None
+
+
+@contextmanager
+def telling(what: str, kind: type[HarnessError] = HarnessError) -> Iterator[None]:
+    """Turn the SDK's errors into one that says what was being done, and what to do."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise kind(f"{what}: the Docker engine refused: {error.explanation or error}", remedy=_LOCAL) from None
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise kind(
+            f"{what}: the Docker engine does not answer: {error}",
+            remedy="start it again, then `huey-harness down` removes what is left",
+        ) from None
 
 
 def require_this_machine(info: dict[str, Any]) -> None:
@@ -72,22 +107,6 @@ def elsewhere(seen: str) -> Unavailable:
     return Unavailable(
         f"the docker runtime needs a Linux engine on this machine, with this machine's files and clock: {seen}",
         remedy=_LOCAL,
-    )
-
-
-def _no_answer(error: Exception) -> Unavailable:
-    host = os.environ.get("DOCKER_HOST", "")
-    socket = Path(host.removeprefix("unix://") or "/var/run/docker.sock")
-    if not host.startswith(("unix://", "/")) and host:
-        return Unavailable(f"no Docker engine answers at DOCKER_HOST={host}: {error}", remedy=_LOCAL)
-    if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
-        return Unavailable(
-            f"no permission to use the Docker engine's socket {socket}",
-            remedy=f"sudo usermod -aG docker $USER, then log in again; or {_LOCAL}",
-        )
-    return Unavailable(
-        f"no Docker engine answers at {socket}",
-        remedy=f"sudo systemctl start docker  (without systemd, as root: scripts/engine run …); or {_LOCAL}",
     )
 
 
@@ -153,7 +172,8 @@ def sweep_docker() -> list[str]:
     """
     client = connect()
     try:
-        return remove(client.client, {}, lambda of: not is_alive(of.get(OWNER_LABEL, "")))
+        with telling("what earlier runs left cannot be removed"):
+            return remove(client.client, {}, lambda of: not is_alive(of.get(OWNER_LABEL, "")))
     finally:
         client.client.close()
 

@@ -61,7 +61,7 @@ class Hub:
         self._netlink.link("set", index=_HUB, state="up")
         self._ports: dict[int, Port] = {}
 
-    def attach(self, index: int) -> Port:
+    def attach(self, index: int) -> None:
         """Make the network of a node: loopback, one interface with its address, every neighbour known."""
         kernel.unshare(kernel.CLONE_NEWNET)
         try:
@@ -82,7 +82,6 @@ class Hub:
         with neighbours:
             _know_all(neighbours, eth0, index)
         self._ports[index] = Port(index, namespace_fd, inner)
-        return self._ports[index]
 
     def detach(self, index: int) -> None:
         """Take a node's network away, and every cut of it."""

@@ -82,7 +82,7 @@ class Images:
             return found
         if named:
             # Looked for before the pull: where one pull failed, the next run need not wait for another.
-            binary = binary or _binary_or_none(server)
+            binary = binary or find_binary(server)
             if binary and (built := self._built(server, binary)):
                 return built
         refusal = _pull(self._client, reference)
@@ -125,13 +125,9 @@ class Images:
         found = self._inspect(reference)
         if found is None:
             return None
-        command = (found.get("Config") or {}).get("Cmd") or []
-        if not command or not command[0].endswith("-server"):
-            raise Unavailable(
-                f"image {reference} is no Redis or Valkey server: its command is {' '.join(command) or 'empty'!r}",
-                remedy="an image whose command is redis-server or valkey-server, as in the official ones",
-            )
-        return ServerImage(reference, command[0], f"image {reference}")
+        command = (found.get("Config") or {}).get("Cmd") or [""]
+        program = command[0] if command[0].endswith("-server") else _likely_program(reference)
+        return ServerImage(reference, program, f"image {reference}")
 
     def _built(self, server: str, binary: Path) -> ServerImage | None:
         reference = _built_reference(server, binary)
@@ -198,14 +194,20 @@ def interpreter_mounts(python: Path) -> tuple[Mount, ...]:
     wanted = [Path(entry) for entry in json.loads(done.stdout) if os.path.isabs(entry)]
     wanted += [*_hops(python), Path(__file__).parents[1]]
     system = [mount.path for mount in system_mounts()]
-    return tuple(Mount(path, read_only=True) for path in _outermost(wanted, system))
+    return tuple(Mount(path, read_only=True) for path in outermost(wanted, system))
 
 
 def _is_reference(server: str) -> bool:
     return ":" in server or "/" in server
 
 
-def _binary_or_none(server: str) -> Path | None:
+def _likely_program(reference: str) -> str:
+    """What to run in an image whose own command is a script."""
+    return "valkey-server" if "valkey" in reference else "redis-server"
+
+
+def find_binary(server: str) -> Path | None:
+    """`servers.find_server`, None where there is none."""
     try:
         return servers.find_server(server)
     except Unavailable:
@@ -349,7 +351,7 @@ def _hops(program: Path) -> Iterator[Path]:
         program = program.parent / os.readlink(program)
 
 
-def _outermost(wanted: Sequence[Path], present: Sequence[Path]) -> list[Path]:
+def outermost(wanted: Sequence[Path], present: Sequence[Path]) -> list[Path]:
     """Those paths, and what they really are behind links, that exist and lie below no other and nothing present."""
     both = {Path(os.path.abspath(path)) for path in wanted} | {path.resolve() for path in wanted}
     chosen: list[Path] = []

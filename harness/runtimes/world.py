@@ -100,12 +100,18 @@ class World:
     def close(self) -> None:
         """End the world and everything in it. Returns when nothing of it is left; a second time it does nothing."""
         self._closed = True
-        self._channel.close()
+        try:
+            # Both ends see it at once: the supervisor, and any thread that waits for an answer.
+            self._channel.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has been done, or the supervisor is dead
         try:
             self._process.wait(_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(_END_TIMEOUT_S)
+        with self._lock:
+            self._channel.close()
 
     def _hello(self) -> dict[str, Any]:
         self._channel.settimeout(_HELLO_TIMEOUT_S)
@@ -123,7 +129,7 @@ class World:
     def _ask(self, do: str, arguments: dict[str, object]) -> tuple[dict[str, Any], list[int]]:
         with self._lock:
             if self._closed:
-                raise HarnessError(f"the runtime is closed: {do} came too late")
+                raise self._too_late(do)
             self._number += 1
             try:
                 wire.send(self._channel, {"id": self._number, "do": do, "with": arguments})
@@ -140,10 +146,14 @@ class World:
             except ValueError as error:
                 raise HarnessError(f"{do}: {error}") from None
             except (OSError, EOFError):
-                raise self._dead() from None
+                raise (self._too_late(do) if self._closed else self._dead()) from None
         if "error" in answer:
             raise HarnessError(answer["error"])
         return answer, fds
+
+    @staticmethod
+    def _too_late(do: str) -> HarnessError:
+        return HarnessError(f"the runtime is closed: {do} came too late")
 
     def _dead(self) -> HarnessError:
         try:

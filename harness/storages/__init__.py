@@ -1,4 +1,4 @@
-"""Huey storages for production: on Redis Cluster and behind Redis Sentinel. They need huey and redis, nothing else.
+"""Huey storages for production: on Redis Cluster, and behind Redis Sentinel. They need huey and redis alone.
 
 How to use them, what they keep and what not: docs/storages.md.
 """

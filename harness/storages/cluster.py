@@ -1,17 +1,17 @@
-"""Huey on Redis Cluster: RedisHuey, RedisExpireHuey, PriorityRedisHuey and PriorityRedisExpireHuey, a queue to a slot.
+"""Huey on Redis Cluster: RedisHuey, RedisExpireHuey, PriorityRedisHuey and PriorityRedisExpireHuey.
 
-Every key of a queue carries the hash tag `{name}`, so that all of them live in one slot: Huey's operations on several
-keys stay possible, and a queue is as available, and as fast, as the one primary that owns its slot
+Every key of a queue carries the hash tag `{name}`, so that all of them live in one slot: operations on several keys
+stay possible, and a queue is as available, and as fast, as the one primary that owns its slot
 (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
 """
 
-# Huey has no type hints: its classes are Any to mypy.
-# mypy: disallow-subclassing-any=False
+# Huey has no type hints, and redis-py's are not complete.
+# mypy: disallow-subclassing-any=False, disallow-untyped-calls=False
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -19,77 +19,70 @@ import redis
 from huey.api import Huey
 from huey.exceptions import ConfigurationError
 from huey.storage import BaseStorage, PriorityRedisExpireStorage, PriorityRedisStorage
+from redis.backoff import NoBackoff
 from redis.cluster import KWARGS_DISABLED_KEYS, PRIMARY, REDIS_ALLOWED_KEYS, ClusterNode, RedisCluster
+from redis.connection import SSLConnection, parse_url
 from redis.exceptions import ConnectionError, RedisClusterException, SlotNotCoveredError
 from redis.retry import Retry
 
-from harness.storages.once import (
-    OnceExpireStorage,
-    OnceStorage,
-    addresses,
-    checked_connection,
-    did_you_mean,
-    no_retry,
-    split_options,
-)
+from harness.storages import options
+from harness.storages.once import OnceExpireStorage, OnceStorage
 
-#: How often finding the cluster's shape, which changes nothing, is tried over other nodes while the client is made.
+#: While the client is made, what changes nothing (the list of commands) is asked of up to so many further nodes.
 DISCOVERY_RETRIES = 3
 
 
 class OnceRedisCluster(RedisCluster):
-    """redis-py's RedisCluster for the keys of one slot; a request reaches a server at most once.
+    """redis-py's RedisCluster for the keys of one slot. A request is executed by one server, once, or not at all.
 
-    Redirections are followed: MOVED and ASK say that the command was not executed. So is TRYAGAIN, for up to half a second.
-    Where redis-py's client would stay lost, this one finds its way back:
+    Redirections (MOVED, ASK) are followed, and TRYAGAIN is tried again for half a second: those replies say that the
+    command was not executed. Where redis-py's client would stay lost, this one finds its way:
 
-    - the addresses that it was first given stay among those it asks for the cluster's shape, so that a cluster which
-      comes back under new addresses is found;
-    - a node that redis-py does not know is taken from the redirection (one that owns no slot yet is in no CLUSTER SLOTS,
-      and redis-py answers an ASK to it with an AttributeError);
+    - the addresses that it was first given stay among those that are asked for the cluster's shape, so that a
+      cluster which comes back under new addresses is found;
+    - a node that redis-py does not know is taken from the redirection. One that owns no slot yet stands in no
+      CLUSTER SLOTS, and redis-py answers an ASK to it with an AttributeError;
     - a slot that nobody owned when the shape was last read makes it be read again.
 
-    Raises ConnectionError where redis-py, unable to read the cluster's shape after a failure, raises
-    RedisClusterException and hides that failure.
+    Raises ConnectionError where redis-py raises RedisClusterException, hiding the failure that made it look.
     """
 
-    def __init__(self, seeds: Callable[[], list[ClusterNode]], **options: Any) -> None:
-        self._seeds = seeds
-        discovery = no_retry()
-        discovery.update_retries(DISCOVERY_RETRIES)
+    def __init__(self, addresses: list[tuple[str, int]], **arguments: Any) -> None:
+        self._addresses = addresses
+        if int(redis.__version__.split(".")[0]) >= 6:
+            arguments["retry"] = Retry(NoBackoff(), DISCOVERY_RETRIES)
+        else:
+            # `retry` was the nodes' connections' affair then, and the number of attempts was the cluster's.
+            arguments.update(retry=options.no_retry(), cluster_error_retry_attempts=DISCOVERY_RETRIES)
         try:
-            super().__init__(**options, **_retry_arguments(discovery))
-        except RedisClusterException as error:
-            raise ConnectionError(f"the cluster cannot be reached: {error}") from error
+            super().__init__(startup_nodes=self._seeds(), **arguments)
+        except (RedisClusterException, IndexError) as error:
+            raise _unreachable(error) from error
         # From here on commands with effects are sent.
-        self.retry = no_retry()
-        self.cluster_error_retry_attempts = 0  # redis-py 5's name for it
+        self.retry = options.no_retry()
+        self.cluster_error_retry_attempts = 0
+        self._initialize = self.nodes_manager.initialize
+        self.nodes_manager.initialize = self._read_shape  # type: ignore[method-assign]
 
     def execute_command(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().execute_command(*args, **kwargs)
         except SlotNotCoveredError as error:
             self._read_shape()
-            raise ConnectionError(f"no server of the cluster owns the slot: {error}") from error
-        except RedisClusterException as error:
-            if error.__context__ is None:
-                raise  # a mistake in the call, not a failure of the cluster
-            self._remember_seeds()
-            raise ConnectionError(f"the cluster cannot be reached: {error}") from error
+            raise ConnectionError(f"no server of the cluster owned the slot: {error}") from error
 
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None
     ) -> ClusterNode | None:
-        node = super().get_node(host, port, node_name)
+        node: ClusterNode | None = super().get_node(host, port, node_name)
         if node is None and node_name:
-            host, _, node_port = node_name.rpartition(":")
-            node = self.nodes_manager.nodes_cache.setdefault(
-                node_name, ClusterNode(host, int(node_port), PRIMARY)
-            )
+            named_host, _, named_port = node_name.rpartition(":")
+            unknown = ClusterNode(named_host, int(named_port), PRIMARY)
+            node = self.nodes_manager.nodes_cache.setdefault(node_name, unknown)
         return node
 
-    # redis-py sends these as pipelines, one for each slot, and pipelines are re-sent. To delete a lock
-    # twice is to take it from whoever got it in between.
+    # redis-py makes pipelines of these two, a command for each slot, and pipelines are sent again. To delete
+    # a lock a second time is to take it from whoever got it in between.
 
     def delete(self, *keys: Any) -> Any:
         return self.execute_command("DEL", *keys)
@@ -97,40 +90,31 @@ class OnceRedisCluster(RedisCluster):
     def exists(self, *keys: Any) -> Any:
         return self.execute_command("EXISTS", *keys)
 
-    def close(self) -> None:
-        # Of a client made from a URL redis-py's own close leaves the connections open.
-        if getattr(self, "nodes_manager", None) is not None:
-            self.disconnect_connection_pools()
-        super().close()
-
-    def _read_shape(self) -> None:
-        self._remember_seeds()
+    def _read_shape(self, *args: Any, **kwargs: Any) -> None:
+        """redis-py's `NodesManager.initialize`. Raises ConnectionError when no node can tell the shape."""
         try:
-            self.nodes_manager.initialize()
-        except RedisClusterException:
-            pass  # The error that led here says enough.
+            self._initialize(*args, **kwargs)
+        except (RedisClusterException, IndexError) as error:
+            for seed in self._seeds():
+                self.nodes_manager.startup_nodes.setdefault(seed.name, seed)
+            raise _unreachable(error) from error
 
-    def _remember_seeds(self) -> None:
-        for node in self._seeds():
-            self.nodes_manager.startup_nodes.setdefault(node.name, node)
+    def _seeds(self) -> list[ClusterNode]:
+        return [ClusterNode(host, port) for host, port in self._addresses]
 
 
-def _retry_arguments(policy: Retry) -> dict[str, Any]:
-    """`policy` as this version of redis-py takes it."""
-    if (
-        "retry" in inspect.signature(RedisCluster.__init__).parameters
-        and int(redis.__version__.split(".")[0]) >= 6
-    ):
-        return {"retry": policy}
-    # Before 6.0 `retry` was the nodes' connections' affair, and the number of attempts was the cluster's.
-    return {"retry": no_retry(), "cluster_error_retry_attempts": policy._retries}
+def _unreachable(error: Exception) -> ConnectionError:
+    # redis-py meets a cluster in which nobody owns a slot yet with an IndexError.
+    what = "no node owns a slot" if isinstance(error, IndexError) else str(error)
+    return ConnectionError(f"the cluster's shape cannot be read: {what}")
 
 
 class RedisClusterStorage(OnceStorage):
     """RedisStorage on a Redis Cluster, all keys of the queue in one slot.
 
-    `startup_nodes` is a list of (host, port), "host:port" or ClusterNode, or `url` names one of them; further keyword
-    arguments go to redis-py's RedisCluster. Raises ConfigurationError for arguments that cannot be meant.
+    `startup_nodes` is a list of (host, port), "host:port" or ClusterNode; `url` names one of them, with what else
+    a URL of redis-py holds. Further keyword arguments go to redis-py's RedisCluster. Raises ConfigurationError for
+    arguments that cannot be meant.
     """
 
     def __init__(
@@ -142,65 +126,49 @@ class RedisClusterStorage(OnceStorage):
         read_timeout: float = 1,
         client_name: str | None = None,
         clean_name: bool = True,
-        **options: Any,
+        **kwargs: Any,
     ) -> None:
-        options = {
-            key: value
-            for key, value in options.items()
-            if not (key in ("host", "port", "db") and value is None)
-        }
-        _check_where(startup_nodes, url, options)
-        self._startup_nodes = [] if startup_nodes is None else addresses("startup_nodes", startup_nodes, 6379)
-        self._url = url
-        huey_options, given = split_options(options)
-        given.pop("db", None)
+        huey_options, given = options.split(options.without_none(kwargs))
+        self._addresses = _where(startup_nodes, url, given)
         _check_names(given)
-        # Only this queue's slot matters here; where the server wants all slots served, it says CLUSTERDOWN itself.
+        # Only this queue's slot matters here; where the servers want all slots served, they say CLUSTERDOWN.
         given.setdefault("require_full_coverage", False)
+        connection = options.connection(given, blocking=blocking, read_timeout=read_timeout, client_name=client_name)
+        if not clean_name:
+            name, huey_options["clean_name"] = _hash_tagged(name), False
         super().__init__(
-            name if clean_name else hash_tagged(name),
+            name,
             blocking=blocking,
             read_timeout=read_timeout,
-            clean_name=clean_name,
-            connection=checked_connection(
-                given, blocking=blocking, read_timeout=read_timeout, client_name=client_name
-            ),
+            connection=connection,
             huey_options=huey_options,
         )
 
     def clean_name(self, name: str) -> str:
-        """Huey's: letters, digits and underscores alone; in braces, which make it the keys' hash tag."""
-        cleaned = super().clean_name(name)
-        if not cleaned:
-            raise ConfigurationError(
-                f"name={name!r} has no letter, digit or underscore that would remain as the keys' hash tag."
-            )
-        return f"{{{cleaned}}}"
-
-    def _connect(self) -> OnceRedisCluster:
-        return OnceRedisCluster(self._seeds, startup_nodes=self._seeds(), url=self._url, **self._connection)
-
-    def _seeds(self) -> list[ClusterNode]:
-        return [ClusterNode(host, port) for host, port in self._startup_nodes]
+        """Huey's, which leaves letters, digits and underscores; in braces, which make it the keys' hash tag."""
+        return _hash_tagged(super().clean_name(name), f" (of {name!r} only letters, digits and underscores stay)")
 
     @cached_property
     def supports_hash_ttl(self) -> bool:
-        """Whether the slot's owner knows HEXPIRE: redis 7.4 or valkey 9 (which says redis 7.2 of itself), and later."""
+        """Whether the slot's owner knows HEXPIRE: redis 7.4 and valkey 9 (which says redis 7.2 too) do."""
         owner = self.conn.get_node_from_key(self.queue_key)
         info = self.conn.info("server", target_nodes=owner)
-        minimum = {"redis_version": (7, 4), "valkey_version": (9,)}
+        minimum = {"redis_version": (7, 4), "valkey_version": (9, 0)}
         return any(
-            tuple(int(part) for part in str(info[key]).split(".")[:2]) >= version
-            for key, version in minimum.items()
-            if key in info
+            tuple(int(part) for part in str(info[name]).split(".")[:2]) >= version
+            for name, version in minimum.items()
+            if name in info
         )
+
+    def _connect(self) -> OnceRedisCluster:
+        return OnceRedisCluster(self._addresses, **self._connection)
 
 
 class RedisExpireClusterStorage(OnceExpireStorage, RedisClusterStorage):
     """RedisExpireStorage on a Redis Cluster, results and counters in the queue's slot as well."""
 
-    # One GET a key, not MGET: while the slot is being moved, a request for several keys of which one is
-    # missing is refused (TRYAGAIN), and Huey looks for two that seldom exist before it runs each task.
+    # A GET for each key, not one MGET: while the slot is being moved, a request for several keys of which one is
+    # missing is refused (TRYAGAIN), and Huey asks for two that seldom exist before it runs a task.
     peek_many = BaseStorage.peek_many
 
 
@@ -236,11 +204,10 @@ class PriorityRedisExpireClusterHuey(Huey):
     storage_class = PriorityRedisExpireClusterStorage
 
 
-def hash_tagged(name: str) -> str:
-    """A name that `clean_name=False` keeps, as part of a key that hashes by it.
+def _hash_tagged(name: str, remark: str = "") -> str:
+    """The name as a part of keys that hash by it alone: in braces, unless it holds a hash tag of its own.
 
-    A name that holds a hash tag of its own stays as it is. Raises ConfigurationError where braces in it would make
-    for an empty tag, and so scatter the queue's keys over the slots.
+    Raises ConfigurationError where the tag would be empty, which scatters the queue's keys over the slots.
     """
     opening = name.find("{")
     closing = name.find("}", opening + 1)
@@ -248,40 +215,58 @@ def hash_tagged(name: str) -> str:
         return name
     if not name or name.startswith("}") or opening >= 0:
         raise ConfigurationError(
-            f"name={name!r} makes no hash tag: something must stand between the first '{{' and the '}}' after it, and "
-            "a name without braces must not be empty."
+            f"name={name!r} makes no hash tag for the queue's keys{remark}: it must not be empty, and if it holds "
+            "braces, something must stand between the first '{' and the '}' after it."
         )
     return f"{{{name}}}"
 
 
-def _check_where(startup_nodes: Any, url: str | None, options: dict[str, Any]) -> None:
-    """As in Huey, exactly one way to say where the servers are."""
-    if options.get("connection_pool") is not None:
-        raise ConfigurationError("connection_pool leads to one server; a cluster takes startup_nodes or url.")
-    options.pop("connection_pool", None)
-    one = [key for key in ("host", "port") if key in options]
-    ways = [key for key, value in (("startup_nodes", startup_nodes), ("url", url)) if value] + one
-    if len(ways) > 1:
+def _where(startup_nodes: Any, url: str | None, given: dict[str, Any]) -> list[tuple[str, int]]:
+    """The addresses to begin with; as in Huey, exactly one way to say them. A URL's other options join `given`."""
+    one: list[str] = [name for name in ("host", "port") if name in given]
+    ways = [name for name, value in (("startup_nodes", startup_nodes), ("url", url)) if value is not None]
+    if len(ways + one[:1]) > 1:
         raise ConfigurationError(
-            f"The connection configuration is over-determined: {' and '.join(ways)}. Specify only one of startup_nodes and url."
+            f"The connection configuration is over-determined: {' and '.join(ways + one)}. Please specify only one "
+            "of the following: startup_nodes, url."
         )
     if one:
-        raise ConfigurationError(
-            f"{one[0]} names one server; a cluster takes startup_nodes=[(host, port), …] or url."
-        )
-    if startup_nodes is None and not url:
+        raise ConfigurationError(f"{one[0]} names one server; a cluster takes startup_nodes=[(host, port), …], or url.")
+    if not ways:
         raise ConfigurationError(
             'Where is the cluster? Specify startup_nodes=[("127.0.0.1", 6379), …] or url="redis://127.0.0.1:6379".'
         )
-    if options.get("db"):
-        raise ConfigurationError(f"db={options['db']!r}: a cluster has no numbered databases.")
+    if url is not None:
+        of_url = _url_options(url)
+        found = [(str(of_url.pop("host", "localhost")), int(of_url.pop("port", 6379)))]
+        for name in sorted(of_url.keys() & given.keys()):
+            raise ConfigurationError(f"The connection configuration is over-determined: {name}, and in url too.")
+        given.update(of_url)
+    else:
+        found = options.addresses("startup_nodes", startup_nodes, 6379)
+    if given.pop("db", 0):
+        raise ConfigurationError("db: a cluster has no numbered databases.")
+    return found
+
+
+def _url_options(url: str) -> dict[str, Any]:
+    try:
+        found = dict(parse_url(url))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"url={url!r}: {error}") from error
+    if "path" in found:
+        raise ConfigurationError(f"url={url!r}: a cluster is not reached by a Unix socket.")
+    if found.pop("connection_class", None) is SSLConnection:
+        found["ssl"] = True
+    return found
 
 
 def _check_names(given: dict[str, Any]) -> None:
-    """redis-py's RedisCluster drops arguments that it does not know; a misspelt time-out would go unnoticed."""
+    """redis-py's RedisCluster drops what it does not know: a misspelt time-out would go unnoticed."""
     parameters = inspect.signature(RedisCluster.__init__).parameters
-    known = {*parameters, *REDIS_ALLOWED_KEYS} - {*KWARGS_DISABLED_KEYS, "self", "kwargs"}
-    for key in given.keys() - known - {"retry", "retry_on_error"}:
+    known = {*parameters, *REDIS_ALLOWED_KEYS} - {*KWARGS_DISABLED_KEYS, "self", "kwargs", "url", "startup_nodes"}
+    for name in sorted(given.keys() - known - options.REFUSED.keys()):
         raise ConfigurationError(
-            f"{key!r} is an argument of neither Huey nor RedisCluster of redis-py {redis.__version__}.{did_you_mean(key, known)}"
+            f"{name!r} is an argument neither of Huey nor of RedisCluster in redis-py {redis.__version__}."
+            f"{options.did_you_mean(name, known)}"
         )

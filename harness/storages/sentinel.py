@@ -1,12 +1,12 @@
-"""Huey behind Redis Sentinel: RedisHuey, RedisExpireHuey, PriorityRedisHuey and PriorityRedisExpireHuey on whichever server is
-the primary of a service now.
+"""Huey behind Redis Sentinel: RedisHuey, RedisExpireHuey, PriorityRedisHuey and PriorityRedisExpireHuey on whichever
+server is the primary of a service now.
 
 Each new connection asks a sentinel for the primary's address; a connection that fails, or whose server says that it
 is a replica, is dropped (https://redis.io/docs/latest/develop/reference/sentinel-clients/).
 """
 
-# Huey has no type hints: its classes are Any to mypy.
-# mypy: disallow-subclassing-any=False
+# Huey has no type hints, and redis-py's are not complete.
+# mypy: disallow-subclassing-any=False, disallow-untyped-calls=False
 
 from __future__ import annotations
 
@@ -27,22 +27,15 @@ from redis.sentinel import (
     SentinelManagedSSLConnection,
 )
 
-from harness.storages.once import (
-    CONNECT_TIMEOUT_S,
-    OnceExpireStorage,
-    OnceStorage,
-    addresses,
-    checked_connection,
-    no_retry,
-    split_options,
-)
+from harness.storages import options
+from harness.storages.once import OnceExpireStorage, OnceStorage
 
 
-class _CleanConnection(SentinelManagedConnection):
+class CleanConnection(SentinelManagedConnection):
     """A connection to the primary that is never given back with a reply still to come.
 
-    redis-py's own stays open when something other than a lost connection interrupts a read (Huey's task time-out, a
-    second Ctrl-C): the next command on it would read the reply to the one before, a popped task taken for something else.
+    redis-py's own stays open when something else than a lost connection interrupts a read (Huey's task time-out, a
+    second Ctrl-C). The next command on it then gets the reply to the one before: a popped task, taken for an answer.
     """
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
@@ -50,22 +43,22 @@ class _CleanConnection(SentinelManagedConnection):
         try:
             return super().read_response(*args, **kwargs)
         except ResponseError as error:
-            # Before Redis 7 a script's refusal on a replica begins with ERR, and redis-py takes it for any error.
+            # Before Redis 7 a script's refusal on a replica begins with ERR, and redis-py knows it not.
             if "-READONLY " in str(error):
                 self.disconnect()
                 raise ConnectionError("The previous master is now a slave") from error
             raise
 
 
-class _CleanSSLConnection(_CleanConnection, SentinelManagedSSLConnection):
+class CleanSSLConnection(CleanConnection, SentinelManagedSSLConnection):
     """The same over TLS."""
 
 
-class _Discovery(Sentinel):
-    """redis-py's Sentinel, shared by threads.
+class SharedSentinel(Sentinel):
+    """redis-py's Sentinel for many threads.
 
-    Its search moves the sentinel that answered to the front of the list by exchanging two entries; two threads at
-    it can lose a third entry for good. Here each search works on a list of its own.
+    Its search brings the sentinel that answered to the front of the list by exchanging two entries; two threads at
+    that together can lose a third entry for good. Here each search has a list of its own.
     """
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
@@ -76,26 +69,26 @@ class _Discovery(Sentinel):
         return address
 
 
-class _SentinelClient(Redis):
-    """A client of the primary that closes its sentinels' connections with its own."""
+class PrimaryClient(Redis):
+    """A client of a service's primary, which closes its connections to the sentinels with its own."""
 
     def __init__(self, pool: SentinelConnectionPool) -> None:
         super().__init__(connection_pool=pool)
+        self._sentinel: Sentinel = pool.sentinel_manager
 
     def close(self) -> None:
         super().close()
         self.connection_pool.disconnect()
-        for sentinel in self.connection_pool.sentinel_manager.sentinels:
-            sentinel.close()
-            sentinel.connection_pool.disconnect()
+        for client in self._sentinel.sentinels:
+            client.close()
 
 
 class RedisSentinelStorage(OnceStorage):
     """RedisStorage on the primary of a Sentinel service.
 
-    `sentinels` is a list of (host, port) or "host:port"; `service_name` is what the sentinels call the primary;
-    `sentinel_kwargs` are for the connections to the sentinels (password, TLS, …), further keyword arguments
-    for those to the servers. Raises ConfigurationError for arguments that cannot be meant.
+    `sentinels` is a list of (host, port) or "host:port"; `service_name` is what the sentinels call the primary.
+    `sentinel_kwargs` are for the connections to the sentinels (password, TLS, …), further keyword arguments for
+    those to the servers. Raises ConfigurationError for arguments that cannot be meant.
     """
 
     def __init__(
@@ -107,57 +100,42 @@ class RedisSentinelStorage(OnceStorage):
         blocking: bool = True,
         read_timeout: float = 1,
         client_name: str | None = None,
-        clean_name: bool = True,
-        **options: Any,
+        **kwargs: Any,
     ) -> None:
-        options = {
-            key: value
-            for key, value in options.items()
-            if not (key in ("host", "port", "db", "url", "connection_pool") and value is None)
-        }
-        _check_where(sentinels, service_name, sentinel_kwargs, options)
-        self._sentinels = addresses("sentinels", sentinels, 26379)
+        huey_options, given = options.split(options.without_none(kwargs))
+        _check_where(sentinels, service_name, {**huey_options, **given})
+        self._addresses = options.addresses("sentinels", sentinels, 26379)
         self._service_name = service_name
-        # A sentinel that does not answer is not asked again: the next one is.
-        self._sentinel_kwargs = {
-            "socket_timeout": CONNECT_TIMEOUT_S,
-            "socket_connect_timeout": CONNECT_TIMEOUT_S,
-            "protocol": 2,
-            "retry": no_retry(),
-            **(sentinel_kwargs or {}),
-        }
-        huey_options, given = split_options(options)
+        self._sentinel_kwargs = _sentinel_options(sentinel_kwargs)
+        connection = options.connection(given, blocking=blocking, read_timeout=read_timeout, client_name=client_name)
         super().__init__(
             name,
             blocking=blocking,
             read_timeout=read_timeout,
-            clean_name=clean_name,
-            connection=checked_connection(
-                given, blocking=blocking, read_timeout=read_timeout, client_name=client_name
-            ),
+            connection=connection,
             huey_options=huey_options,
         )
         self._check_names()
 
-    def _connect(self) -> _SentinelClient:
-        return _SentinelClient(self._pool())
+    def _connect(self) -> PrimaryClient:
+        return PrimaryClient(self._pool())
 
     def _pool(self) -> SentinelConnectionPool:
         connection = dict(self._connection)
         secure = connection.pop("ssl", False)
         return SentinelConnectionPool(
             self._service_name,
-            _Discovery(self._sentinels, sentinel_kwargs=self._sentinel_kwargs),
-            connection_class=_CleanSSLConnection if secure else _CleanConnection,
-            retry=no_retry(),
+            SharedSentinel(self._addresses, sentinel_kwargs=self._sentinel_kwargs),
+            connection_class=CleanSSLConnection if secure else CleanConnection,
+            retry=options.no_retry(),
             **connection,
         )
 
     def _check_names(self) -> None:
-        """Make what the first operation would make, without connecting: redis-py names an argument that it does not know."""
+        """Make, without connecting, what the first operation will: redis-py then names what it does not know."""
         try:
             self._pool().make_connection()
-        except TypeError as error:
+        except (TypeError, redis.RedisError) as error:
             raise ConfigurationError(f"redis-py {redis.__version__}: {error}") from error
 
 
@@ -174,7 +152,7 @@ class PriorityRedisExpireSentinelStorage(PriorityRedisExpireStorage, RedisExpire
 
 
 class RedisSentinelHuey(Huey):
-    """RedisHuey behind Sentinel: `RedisSentinelHuey("app", sentinels=[("10.0.0.1", 26379), …], service_name="main")`."""
+    """RedisHuey behind Sentinel: `RedisSentinelHuey("app", sentinels=[("10.0.0.1", 26379)], service_name="main")`."""
 
     storage_class = RedisSentinelStorage
 
@@ -197,22 +175,31 @@ class PriorityRedisExpireSentinelHuey(Huey):
     storage_class = PriorityRedisExpireSentinelStorage
 
 
-def _check_where(sentinels: Any, service_name: Any, sentinel_kwargs: Any, options: dict[str, Any]) -> None:
-    """As in Huey, exactly one way to say where the servers are."""
-    others = [key for key in ("url", "connection_pool", "host", "port") if key in options]
+def _check_where(sentinels: Any, service_name: Any, given: dict[str, Any]) -> None:
+    """As in Huey, exactly one way to say where the server is."""
+    others = [name for name in ("url", "connection_pool", "host", "port") if name in given]
     if others:
         raise ConfigurationError(
-            f"The connection configuration is over-determined: {' and '.join(others)}. The sentinels say where the server "
-            "is: specify sentinels and service_name alone."
+            f"The connection configuration is over-determined: {' and '.join(others)}. Where the server is, the "
+            "sentinels say: please specify sentinels and service_name alone."
         )
     if sentinels is None:
         raise ConfigurationError('Where are the sentinels? Specify sentinels=[("127.0.0.1", 26379), …].')
     if not (isinstance(service_name, str) and service_name):
         raise ConfigurationError(
-            f"service_name={service_name!r}: specify the name that the sentinels know the primary by, the one in their "
-            "`sentinel monitor NAME …`."
+            f"service_name={service_name!r}: specify the name that the sentinels know the primary by, the one in "
+            "their `sentinel monitor NAME …`."
         )
-    if not (sentinel_kwargs is None or isinstance(sentinel_kwargs, Mapping)):
-        raise ConfigurationError(
-            f'sentinel_kwargs={sentinel_kwargs!r}: a dict is wanted, e.g. {{"password": "…"}}.'
-        )
+
+
+def _sentinel_options(given: Any) -> dict[str, Any]:
+    """For the clients of the sentinels. One that does not answer is not asked again: the next one is."""
+    if not (given is None or isinstance(given, Mapping)):
+        raise ConfigurationError(f'sentinel_kwargs={given!r}: a dict is wanted, e.g. {{"password": "…"}}.')
+    return {
+        "socket_timeout": options.CONNECT_TIMEOUT_S,
+        "socket_connect_timeout": options.CONNECT_TIMEOUT_S,
+        "protocol": 2,
+        "retry": options.no_retry(),
+        **(given or {}),
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from redis.exceptions import RedisError
 
 from harness.protocols import HarnessError, Member, Node, Runtime
+from harness.runtimes.together import start_all
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import PORT, cluster, replicas_of_each
@@ -33,8 +34,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start all nodes, introduce each to each, share out the slots, attach the replicas."""
-        for server in self._servers:
-            server.node.start()
+        start_all(server.node for server in self._servers)
         for server in self._servers:
             server.wait_answers()
         for epoch, server in enumerate(self._servers, 1):

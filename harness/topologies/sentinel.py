@@ -7,6 +7,7 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from harness.protocols import HarnessError, Member, Node, Runtime
+from harness.runtimes.together import start_all
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import SENTINEL_PORT, SERVICE
@@ -35,8 +36,7 @@ class Sentinel:
     def start(self) -> None:
         """Start the data servers, then the sentinels, and wait until all have found each other."""
         for group in (self._data, self._sentinels):
-            for server in group:
-                server.node.start()
+            start_all(server.node for server in group)
             for server in group:
                 server.wait_answers()
         self._hurry()

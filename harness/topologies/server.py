@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Runtime
+from harness.runtimes.together import start_all
 from harness.topologies.description import ServerDescription
 
 #: How long a server may take for an answer on its control channel before it counts as silent.
@@ -131,12 +132,14 @@ def make_servers(runtime: Runtime, descriptions: Iterable[ServerDescription]) ->
 
 def bring_back(servers: list[Server]) -> None:
     """Resume what is paused, start what has ended, and wait until all answer."""
+    ended = []
     for server in servers:
         state = server.node.state()
         if state is NodeState.PAUSED:
             server.node.resume()
         elif state is not NodeState.RUNNING:
-            server.node.start()
+            ended.append(server.node)
+    start_all(ended)
     for server in servers:
         server.wait_answers()
 

@@ -20,7 +20,11 @@ def linearizable(ops: Sequence[Op], order: str) -> bool:
     """Whether some order of these enqueues, dequeues and requeues respects time and the queue's `order`."""
     ops = [op for op in ops if op.how != log.FAIL]
     before = [
-        sum(1 << j for j, other in enumerate(ops) if other.end is not None and other.how == log.OK and other.end < op.start)
+        sum(
+            1 << j
+            for j, other in enumerate(ops)
+            if other.end is not None and other.how == log.OK and other.end < op.start
+        )
         for op in ops
     ]
     must = sum(1 << i for i, op in enumerate(ops) if op.how == log.OK)

@@ -1,12 +1,12 @@
 """Histories by hand: one operation a line.
 
-    0-2   p    enqueue 1 priority=5     invoked at 0, ok at 2
-    3-6x  c/w1 dequeue                  ended in `fail` at 6
-    3-6?  c/w1 dequeue                  ended in `info` at 6
-    3-    c/w1 dequeue                  has no end
-    9-9   d    drain done=1,2
-    9-9x  d    drain tasks=3
-    7     nemesis kill fault=0 phase=landed
+0-2   p    enqueue 1 priority=5     invoked at 0, ok at 2
+3-6x  c/w1 dequeue                  ended in `fail` at 6
+3-6?  c/w1 dequeue                  ended in `info` at 6
+3-    c/w1 dequeue                  has no end
+9-9   d    drain done=1,2
+9-9x  d    drain tasks=3
+7     nemesis kill fault=0 phase=landed
 """
 
 from __future__ import annotations

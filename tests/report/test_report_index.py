@@ -117,7 +117,7 @@ except HarnessError as error:
 def test_a_latest_that_cannot_be_replaced_is_named(reports: Path) -> None:
     run = folder(reports, "20260801T101500Z-aa")
     (reports / "latest" / "inside").mkdir(parents=True)
-    with pytest.raises(HarnessError, match="cannot write .*latest"):
+    with pytest.raises(HarnessError, match=r"cannot write .*latest"):
         record_run(reports, run, results())
     assert not list(reports.glob(".latest*"))
 

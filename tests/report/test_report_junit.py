@@ -40,11 +40,8 @@ def test_a_testcase_for_each_result(tmp_path: Path, results: list[Result]) -> No
     assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped", "time")} == {
         "tests": "4", "failures": "2", "errors": "0", "skipped": "1", "time": "12.750",
     }  # fmt: skip
-    assert [case.get("name") for case in cases][:3] == [
-        "steady[cluster]",
-        "worker-crash[cluster]",
-        "worker-pause[redis]",
-    ]
+    names = [case.get("name") for case in cases]
+    assert names[:3] == ["steady[cluster]", "worker-crash[cluster]", "worker-pause[redis]"]
     assert cases[1].get("time") == "6.250"
     properties = {p.get("name"): p.get("value") for p in cases[1].iter("property")}
     assert properties.items() >= {

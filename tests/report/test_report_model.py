@@ -73,6 +73,22 @@ def test_the_contracts_own_example(tmp_path: Path) -> None:
     assert sentences == ["2 tasks lost: acknowledged at 12.41 s, held by consumer-1 when it was killed at 12.45 s"]
 
 
+@pytest.mark.parametrize(
+    ("anomaly", "count", "sentence"),
+    [
+        ("lost_in_flight", 1, "1 task lost in flight: acknowledged at 0.00 s, though consumer-0/w1 completed it"),
+        ("duplicated", 1, "1 task duplicated: task 1 duplicated"),
+        ("duplicated", 2, "2 tasks duplicated, the first: task 1 duplicated"),
+        ("priority_inversions", 1, "1 priority inversion: task 1 priority_inversions"),
+        ("fifo_inversions", 2, "2 fifo inversions, the first: task 1 fifo_inversions"),
+        ("early", 2, "2 tasks begun early, the first: task 1 early"),
+    ],
+)
+def test_every_anomaly_has_its_sentence(anomaly: str, count: int, sentence: str, tmp_path: Path) -> None:
+    found = [finding(task, anomaly) for task in range(1, 1 + count)]
+    assert told(history_of(tmp_path, base()), found, [])[0].startswith(sentence)
+
+
 def test_a_worker_that_went_on_is_not_excused_by_a_later_kill(tmp_path: Path) -> None:
     made = base()
     made.span("producer-0", log.ENQUEUE, 20 * MS, 21 * MS, task=7)
@@ -91,6 +107,16 @@ def test_a_task_nobody_took_names_the_fault_or_says_that_none_was_near(tmp_path:
     ]
     assert told(history, [finding(7)], []) == [
         "1 task lost: acknowledged at 0.02 s, never dequeued, and no fault was near"
+    ]
+
+
+def test_a_task_handed_back_is_told_so(tmp_path: Path) -> None:
+    made = base()
+    made.span("producer-0", log.ENQUEUE, 20 * MS, 21 * MS, task=7)
+    made.span("consumer-1/w1", log.DEQUEUE, 22 * MS, 23 * MS, task=7)
+    made.span("reaper", log.REQUEUE, 30 * MS, 31 * MS, task=7)
+    assert told(history_of(tmp_path, made), [finding(7)], []) == [
+        "1 task lost: acknowledged at 0.02 s, handed back and never dequeued again, and no fault was near"
     ]
 
 
@@ -185,7 +211,7 @@ def test_clusters_group_by_shape_and_put_the_uncovered_first(tmp_path: Path) -> 
                     finding(1, "duplicated", (0,), limit="known"),
                     finding(2, "lost", (0,), limit="known"),
                     finding(3, "lost", (1,), limit="known"),
-                    finding(4, "priority-inversion", (2,)),
+                    finding(4, "priority_inversions", (2,)),
                     finding(5, "lost", (0,)),
                 ]
             }
@@ -261,11 +287,12 @@ def test_what_is_near_a_finding_is_never_cut_and_what_is_cut_is_counted(tmp_path
     history = history_of(tmp_path, made)
     spans = pair(history)
     at = ORIGIN_NS + made.kill_ns
-    timeline = build_timeline(history, spans, (), (), [at], 100)
+    timeline = build_timeline(history, spans, (), (), [[at]], 1_000)
     near = (spans.start <= at + NEAR_NS) & ((spans.end >= at - NEAR_NS) | (spans.how == OPEN))
     shown = {(lane, start) for lane, start in zip(timeline.lane, timeline.start, strict=True)}
     assert len(timeline.start) == near.sum()
     assert {start for _, start in shown} == {int(t) // 1000 for t in (spans.start - ORIGIN_NS)[near]}
+    assert timeline.findings == timeline.marks == [made.kill_ns / 1e9]
     assert timeline.total == len(spans)
     assert sum(map(sum, timeline.omitted)) == len(spans) - len(timeline.start)
     assert f"{len(timeline.start):,} of {len(spans):,} operations" in timeline.cut
@@ -277,7 +304,7 @@ def test_where_findings_are_everywhere_the_page_still_ends(tmp_path: Path) -> No
     history = history_of(tmp_path, made)
     spans = pair(history)
     every = range(ORIGIN_NS, ORIGIN_NS + made.end_ns, 100 * MS)
-    timeline = build_timeline(history, spans, (), (), list(every), 200)
+    timeline = build_timeline(history, spans, (), (), [[t] for t in every], 200)
     assert len(timeline.start) <= 2_000
     assert "Within 2 s" not in timeline.cut
     assert "of a finding none is left out" in timeline.cut
@@ -332,8 +359,8 @@ def test_an_open_operation_is_drawn_until_its_program_was_struck(tmp_path: Path)
 
 
 def test_a_fault_that_struck_nobody_was_never_in_force() -> None:
-    skipped = kill("consumer-1", S, None, landed=False, struck=[])
-    stuck = kill("consumer-1", S, None)
+    skipped = kill("consumer-1", S) | {"landed": False, "struck": []}
+    stuck = kill("consumer-1", S)
     first, second = fault_views({"faults": [skipped, stuck]}, ORIGIN_NS)
     assert (first.start, first.end) == (1.0, 1.0)
     assert second.end is None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.protocols import HarnessError
 from harness.registry import UnknownName
 from harness.scenario_file import Located, ScenarioErrors, find_scenarios, locate, select, shipped_folder
 
@@ -43,6 +44,19 @@ def test_shipped_ones_have_stable_ids_and_own_ones_follow(available: list[Locate
     assert found[-3:] == ["scenarios/mine.yaml::mine", "scenarios/mine.yaml::mine-too", "scenarios/steady.yml::steady"]
 
 
+def test_in_an_installed_wheel_the_shipped_ones_lie_among_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.scenario_file.find.resources.files", lambda package: tmp_path / package)
+    with pytest.raises(HarnessError, match="missing from this installation"):
+        shipped_folder()
+    data = tmp_path / "harness" / "_data" / "scenarios"
+    data.mkdir(parents=True)
+    (data / "steady.yaml").write_text(CONTENT.format("steady"))
+    assert shipped_folder() == data
+    assert ids(locate(find_scenarios(None))) == ["steady.yaml::steady"]
+
+
 def test_the_shipped_folder_is_not_found_twice() -> None:
     assert find_scenarios(shipped_folder()) == find_scenarios(None)
 
@@ -62,7 +76,7 @@ def test_a_project_without_scenarios_has_the_shipped_ones(tmp_path: Path) -> Non
         (["scenarios/mine.yaml"], ["scenarios/mine.yaml::mine", "scenarios/mine.yaml::mine-too"]),
         (["scenarios/*.yml", "mine"], ["scenarios/steady.yml::steady", "scenarios/mine.yaml::mine"]),
         (["scenarios/mine.yaml::*too"], ["scenarios/mine.yaml::mine-too"]),
-        (["mine", "m[i]ne", "mine.yaml::mine", "./scenarios/mine.yaml::mine"], ["scenarios/mine.yaml::mine"]),
+        (["mine", "m[i]ne", "./scenarios/mine.yaml::mine"], ["scenarios/mine.yaml::mine"]),
         (["other/x.yaml"], ["other/x.yaml::elsewhere"]),
         (["other"], ["other/x.yaml::elsewhere"]),
     ],

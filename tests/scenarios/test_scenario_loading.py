@@ -138,7 +138,7 @@ def test_a_file_is_named_as_it_was_given(tmp_path: Path, monkeypatch: pytest.Mon
     ("make", "said"),
     [
         (lambda path: None, "cannot be read: No such file or directory"),
-        (lambda path: path.mkdir(), "not a regular file"),
+        (lambda path: path.mkdir(), "this is a folder, not a file"),
         (lambda path: os.mkfifo(path), "not a regular file"),
         (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
         (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),

@@ -63,16 +63,20 @@ def free_port() -> int:
 class Server:
     """One server process with a folder and ports of its own, which outlive the process."""
 
-    def __init__(self, folder: Path, config: dict[str, object], *, sentinel: bool = False) -> None:
+    def __init__(
+        self, folder: Path, config: dict[str, object], *, sentinel: bool = False, password: str | None = None
+    ) -> None:
         self.port = free_port()
         self.folder = folder
         self.sentinel = sentinel
         folder.mkdir(parents=True)
         lines = {"bind": HOST, "port": self.port, "dir": folder, "save": '""', "protected-mode": "no", **config}
+        if password:
+            lines["requirepass"] = password
         self._config = folder / "server.conf"
         self._config.write_text("".join(f"{key} {value}\n" for key, value in lines.items()))
         self._process: subprocess.Popen[bytes] | None = None
-        self.admin = Redis(HOST, self.port, protocol=2)
+        self.admin = Redis(HOST, self.port, password=password, protocol=2)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -139,7 +143,7 @@ class Cluster:
             )
         self.wait_ready()
 
-    def add_node(self) -> Server:
+    def add_node(self, password: str | None = None) -> Server:
         """A started node that knows no other yet."""
         self._made += 1
         node = Server(
@@ -147,8 +151,9 @@ class Cluster:
             {
                 "cluster-enabled": "yes", "cluster-port": free_port(), "cluster-node-timeout": 1000,
                 "cluster-config-file": "nodes.conf", "cluster-allow-replica-migration": "no",
-                "repl-diskless-sync-delay": 0, "enable-debug-command": "local",
+                "repl-diskless-sync-delay": 0,
             },
+            password=password,
         )  # fmt: skip
         self.nodes.append(node)
         node.start()
@@ -156,7 +161,9 @@ class Cluster:
 
     def meet(self, node: Server, other: Server) -> None:
         bus = next(
-            line.split()[1] for line in (other.folder / "server.conf").read_text().splitlines() if "cluster-port" in line
+            line.split()[1]
+            for line in (other.folder / "server.conf").read_text().splitlines()
+            if "cluster-port" in line
         )
         node.command("CLUSTER", "MEET", HOST, other.port, bus)
 
@@ -238,7 +245,9 @@ class SentinelSet:
         for replica in self.servers[1:]:
             replica.command("REPLICAOF", *primary.address)
         for i in range(3):
-            self._sentinels.append(sentinel_of(self._folder / f"sentinel-{i}", self.service_name, primary.port, quorum=2))
+            self._sentinels.append(
+                sentinel_of(self._folder / f"sentinel-{i}", self.service_name, primary.port, quorum=2)
+            )
         self.wait_ready()
 
     def wait_ready(self) -> None:
@@ -295,17 +304,18 @@ class SentinelSet:
             server.admin.close()
 
 
-def sentinel_of(folder: Path, service_name: str, port: int, quorum: int) -> Server:
-    """A started sentinel that watches the server on that port."""
-    sentinel = Server(
-        folder,
-        {
-            "sentinel monitor": f"{service_name} {HOST} {port} {quorum}",
-            "sentinel down-after-milliseconds": f"{service_name} 500",
-            "sentinel failover-timeout": f"{service_name} 2000",
-        },
-        sentinel=True,
-    )
+def sentinel_of(
+    folder: Path, service_name: str, port: int, quorum: int, *, password: str | None = None, of_server: str = ""
+) -> Server:
+    """A started sentinel that watches the server on that port; its own password, and the server's."""
+    config: dict[str, object] = {
+        "sentinel monitor": f"{service_name} {HOST} {port} {quorum}",
+        "sentinel down-after-milliseconds": f"{service_name} 500",
+        "sentinel failover-timeout": f"{service_name} 2000",
+    }
+    if of_server:
+        config["sentinel auth-pass"] = f"{service_name} {of_server}"
+    sentinel = Server(folder, config, sentinel=True, password=password)
     sentinel.start()
     return sentinel
 

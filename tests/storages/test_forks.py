@@ -48,6 +48,4 @@ def test_cluster(cluster: Cluster) -> None:
 
 def test_sentinel(sentinel: SentinelSet) -> None:
     options = {"sentinels": sentinel.sentinels, "service_name": sentinel.service_name, "read_timeout": 0.2}
-    _assert_nothing_shared(
-        _forked(**{"class": "PriorityRedisExpireSentinelHuey", "name": "forks", "options": options})
-    )
+    _assert_nothing_shared(_forked(**{"class": "PriorityRedisExpireSentinelHuey", "name": "forks", "options": options}))

@@ -31,7 +31,7 @@ with (
     mock.patch.object(redis.Redis, "info", return_value={"redis_version": "7.2.4"}),
 ):
     import huey.tests
-    from huey.tests import base, test_storage
+    from huey.tests import base
 
     MODULES: list[ModuleType] = [
         importlib.import_module(f"huey.tests.{module.name}")

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from redis.cluster import ClusterNode, RedisCluster
@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 import harness.storages
 
 from .lossy import LossyProxy
-from .servers import Cluster, Server, SentinelSet, sentinel_of
+from .servers import Cluster, SentinelSet, Server, sentinel_of
 
 pytestmark = pytest.mark.cluster
 QUEUE = "once"
@@ -102,7 +102,11 @@ PRIORITY = {
 }
 SCHEDULE = {
     "read_schedule": Operation(
-        "EVAL", lambda s: s.read_schedule(datetime.datetime.now()), _two_scheduled, lambda s: s.scheduled_items(), [b"second"]
+        "EVAL",
+        lambda s: s.read_schedule(datetime.datetime.now()),
+        _two_scheduled,
+        lambda s: s.scheduled_items(),
+        [b"second"],
     ),
 }
 HASH = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from typing import Any
 
 import pytest
 from huey.consumer import ProcessEnvironment
 from huey.exceptions import TaskTimeout
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, RedisError
 
 import harness.storages
 
@@ -115,8 +116,6 @@ def test_a_demoted_primary_is_left_at_once(tmp_path_factory: pytest.TempPathFact
     sentinel = sentinel_of(folder / "sentinel", "s", old.port, quorum=1)
     try:
         huey = harness.storages.RedisExpireSentinelHuey("demoted", sentinels=[sentinel.address], service_name="s")
-        import datetime
-
         calls = {
             "enqueue": lambda: huey.storage.enqueue(b"x"),
             "incr": lambda: huey.storage.incr("c"),
@@ -134,3 +133,24 @@ def test_a_demoted_primary_is_left_at_once(tmp_path_factory: pytest.TempPathFact
     finally:
         for server in (sentinel, *servers):
             server.kill()
+
+
+def test_passwords_of_servers_and_sentinels(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("passwords")
+    server = Server(folder / "server", {}, password="of the server")
+    server.start()
+    sentinel = sentinel_of(
+        folder / "sentinel", "s", server.port, 1, password="of the sentinel", of_server="of the server"
+    )
+    try:
+        where = {"sentinels": [sentinel.address], "service_name": "s"}
+        secret = {"password": "of the server", "sentinel_kwargs": {"password": "of the sentinel"}}
+        storage = harness.storages.RedisSentinelHuey("secrets", **where, **secret, client_name="me").storage
+        storage.enqueue(b"x")
+        assert storage.dequeue() == b"x"
+        assert storage.conn.client_getname() == "me"
+        with pytest.raises(RedisError):
+            harness.storages.RedisSentinelHuey("secrets", **where).storage.enqueue(b"x")
+    finally:
+        sentinel.kill()
+        server.kill()

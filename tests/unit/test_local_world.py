@@ -248,6 +248,24 @@ def test_calls_from_many_threads_do_not_mix(runtime: Any) -> None:
     assert seen == {status: {status} for status in nodes}
 
 
+def test_a_close_reaches_those_who_wait(runtime: Any) -> None:
+    node = node_of(runtime, 1)
+    start(node)
+    caught: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            node.wait(30.0)
+        except HarnessError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    runtime.close()
+    thread.join(5.0)
+    assert "closed" in str(caught[0])
+
+
 def test_arguments_that_are_too_long_are_refused(runtime: Any) -> None:
     node = node_of(runtime, 1, "#" * 200_000)
     with pytest.raises(HarnessError, match=r"n1 cannot be started.*at most"):
@@ -370,7 +388,7 @@ def test_an_ordinary_user_can_do_the_same() -> None:
         pytest.skip("these tests run as an ordinary user anyway")
     as_nobody = _as_nobody()
     suite = Path(__file__).parents[1] / "contracts" / "test_runtimes.py"
-    chosen = "local and (direction or silences or children or freezes or close or side_by_side or removed)"
+    chosen = "local and (direction or there or children or freezes or close or side_by_side or removed)"
     done = subprocess.run(
         [*as_nobody, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, str(suite)],
         capture_output=True,

@@ -1,0 +1,102 @@
+"""What every topology owes: ready means ready, a reset leaves it healthy and empty, roles are told as they are."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from harness.protocols import Node, NodeState, Runtime, Topology
+from harness.runtimes.choose import open_runtime
+from harness.scenario import TopologySpec
+from harness.topologies import TOPOLOGIES
+from harness.topologies.server import Server, wait_for
+
+pytestmark = [pytest.mark.cluster, pytest.mark.world]
+KEY = "huey.redis.{chaos}"
+
+
+@pytest.fixture(scope="module", params=TOPOLOGIES.names())
+def held(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, Topology]]:
+    runtime = open_runtime("local", "valkey-9")
+    try:
+        topology = TOPOLOGIES.get(request.param)(runtime, TopologySpec())
+        topology.start()
+        yield runtime, topology
+    finally:
+        runtime.close()
+        shutil.rmtree(runtime.root, ignore_errors=True)
+
+
+def server_of(topology: Any, node: Node) -> Server:
+    servers = [getattr(topology, "_server", None), *getattr(topology, "_servers", []), *getattr(topology, "_data", [])]
+    return next(one for one in servers if one is not None and one.node is node)
+
+
+def test_there_is_one_primary_of_the_queue_and_its_replicas_are_replicas(held: tuple[Runtime, Topology]) -> None:
+    _, topology = held
+    topology.reset()
+    roles = {member.name: member for member in topology.members()}
+    assert set(roles) == set(topology.nodes)
+    primary = topology.primary_of(KEY).spec.name
+    assert roles[primary].role == "primary"
+    for replica in topology.replicas_of(KEY):
+        assert (roles[replica.spec.name].role, roles[replica.spec.name].of) == ("replica", primary)
+
+
+def test_a_reset_empties_it_and_is_quick(held: tuple[Runtime, Topology]) -> None:
+    _, topology = held
+    topology.reset()
+    server = server_of(topology, topology.primary_of(KEY))
+    server.ask("SET", KEY, "x")
+    topology.reset()
+    assert server.ask("DBSIZE") == 0
+
+
+def kill(topology: Topology, runtime: Runtime, node: Node) -> None:
+    node.kill()
+
+
+def pause(topology: Topology, runtime: Runtime, node: Node) -> None:
+    node.pause()
+
+
+def cut(topology: Topology, runtime: Runtime, node: Node) -> None:
+    for other in topology.nodes.values():
+        if other is not node:
+            runtime.cut(other, node)
+            runtime.cut(node, other)
+
+
+@pytest.mark.parametrize("fault", [kill, pause, cut])
+def test_a_reset_heals_whatever_was_left(
+    held: tuple[Runtime, Topology], fault: Callable[[Topology, Runtime, Node], None]
+) -> None:
+    runtime, topology = held
+    topology.reset()
+    struck = topology.primary_of(KEY)
+    fault(topology, runtime, struck)
+    if topology.kind != "standalone":
+        # The others choose a new primary, who stays it after the reset.
+        wait_for(lambda: topology.primary_of(KEY) is not struck, 15, lambda: "a failover")
+    topology.reset()
+    assert runtime.cuts() == frozenset()
+    assert all(node.state() is NodeState.RUNNING for node in topology.nodes.values())
+    if topology.kind != "standalone":
+        assert topology.primary_of(KEY) is not struck
+        assert struck in topology.replicas_of(KEY)
+
+
+def test_a_silent_server_is_told_as_silent(held: tuple[Runtime, Topology]) -> None:
+    _, topology = held
+    topology.reset()
+    node = topology.primary_of(KEY)
+    node.pause()
+    began = time.monotonic()
+    assert not topology.ping(node)
+    assert time.monotonic() - began < 2
+    node.resume()
+    topology.reset()

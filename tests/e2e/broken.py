@@ -1,0 +1,97 @@
+"""Storages that are broken on purpose, each in one way: the harness must convict each of just that.
+
+Every one derives from a sound storage and breaks its rule at every n-th call, whatever else goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import threading
+import uuid
+from typing import Any
+
+from huey.storage import PriorityRedisStorage
+
+from harness.storages.cluster import PriorityRedisClusterStorage
+
+EVERY = 40
+
+
+class _Counting:
+    """Counts calls over all threads of a process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._calls = itertools.count(1)
+        self._last: bytes | None = None
+        self._lock = threading.Lock()
+
+    def nth(self) -> bool:
+        """Whether it is time to break the rule."""
+        with self._lock:
+            return next(self._calls) % EVERY == 0
+
+
+class _Drops(_Counting):
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        if not self.nth():
+            super().enqueue(data, priority)  # type: ignore[misc]
+
+
+class _Duplicates(_Counting):
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        super().enqueue(data, priority)  # type: ignore[misc]
+        if self.nth():
+            super().enqueue(data, priority)  # type: ignore[misc]
+
+
+class _Reorders(_Counting):
+    def dequeue(self) -> bytes | None:
+        if self.nth():
+            # The last instead of the first.
+            last = self.conn.zpopmax(self.queue_key)  # type: ignore[attr-defined]
+            return last[0][0][8:] if last else None
+        found: bytes | None = super().dequeue()  # type: ignore[misc]
+        return found
+
+
+class _Invents(_Counting):
+    def dequeue(self) -> bytes | None:
+        if self._last is not None and self.nth():
+            return pickle.dumps(pickle.loads(self._last)._replace(id=str(uuid.uuid4())))
+        found: bytes | None = super().dequeue()  # type: ignore[misc]
+        self._last = found or self._last
+        return found
+
+
+class Drops(_Drops, PriorityRedisStorage):
+    """Acknowledges a task and forgets it."""
+
+
+class Duplicates(_Duplicates, PriorityRedisStorage):
+    """Puts a task in twice."""
+
+
+class Reorders(_Reorders, PriorityRedisStorage):
+    """Hands out the last task instead of the first."""
+
+
+class Invents(_Invents, PriorityRedisStorage):
+    """Hands out a task that nobody has put in."""
+
+
+class ClusterDrops(_Drops, PriorityRedisClusterStorage):
+    """Acknowledges a task and forgets it."""
+
+
+class ClusterDuplicates(_Duplicates, PriorityRedisClusterStorage):
+    """Puts a task in twice."""
+
+
+class ClusterReorders(_Reorders, PriorityRedisClusterStorage):
+    """Hands out the last task instead of the first."""
+
+
+class ClusterInvents(_Invents, PriorityRedisClusterStorage):
+    """Hands out a task that nobody has put in."""
