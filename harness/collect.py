@@ -69,7 +69,7 @@ class ScenarioItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where it comes from."""
-        return self.path, None, self.nodeid
+        return self.path, None, self.name
 
 
 def _limits(findings: Iterable[Mapping[str, Any]]) -> str:

@@ -40,11 +40,10 @@ class Live:
                 self._at = time.monotonic() + _REFRESH_S
                 line = f"  {title}  {state}  {acknowledged}/{tasks} enqueued, {completed} completed"
                 width = reporter._tw.fullwidth - 1
-                reporter._tw.write("\r\x1b[2K" + line[:width], flush=True)
+                self._write("\r\x1b[2K" + line[:width])
                 self._shown = True
             elif self._config.get_verbosity() > 0 and state != last[0]:
-                reporter.ensure_newline()
-                reporter.write_line(f"  {state}: {acknowledged}/{tasks} enqueued, {completed} completed", flush=True)
+                self._write(f"\n  {state}: {acknowledged}/{tasks} enqueued, {completed} completed")
             last[0] = state
 
         return tell
@@ -52,5 +51,10 @@ class Live:
     def clear(self) -> None:
         """Take the living line away."""
         if self._shown:
-            self._reporter._tw.write("\r\x1b[2K", flush=True)
+            self._write("\r\x1b[2K")
             self._shown = False
+
+    def _write(self, text: str) -> None:
+        # Around pytest's capture, which would take it for a test's own output.
+        with self._config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+            self._reporter._tw.write(text, flush=True)

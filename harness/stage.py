@@ -35,7 +35,8 @@ class Stage:
         self._plan = plan
         self._runtime = runtime
         self._topology = topology
-        self._history = folder
+        # Agents do not work in the folder that pytest was started in.
+        self._history = folder = folder.resolve()
         self._progress = progress
         self._go = folder / "go"
         self._drain_go = folder / "drain-go"
@@ -150,8 +151,8 @@ class Stage:
             text = node.log_path.read_text(errors="replace")
         except OSError:
             text = ""
-        end = "\n".join("    " + line for line in text.splitlines()[-15:])
-        return HarnessError(f"{name} ended by itself (exit status {node.exit_status()}):\n{end}")
+        last = next((line for line in reversed(text.splitlines()) if line.strip()), "it wrote nothing")
+        return HarnessError(f"{name} ended by itself (exit status {node.exit_status()}): {last}; see logs/{name}.txt")
 
     def _node(self, program: str, name: str, index: int, job: Mapping[str, Any]) -> Node:
         # Names come again in every run, on the same runtime.

@@ -27,6 +27,8 @@ class Entries:
     place, and may be overtaken until then.
     """
 
+    #: For each event of the history its cell.
+    at: Ints
     slots: Slots
     put: Ints
     take: Ints
@@ -90,6 +92,7 @@ def entries_of(history: History, ops: Operations) -> Entries:
 
     numbers = np.concatenate([common, _column(special, 0)])
     return Entries(
+        at=at,
         slots=Slots(
             cells=cells,
             priority=ops.priority[put[numbers]],

@@ -11,7 +11,7 @@ from harness.checkers import CHECKERS, Context
 from harness.checkers.entries import Entries, entries_of
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
 from harness.checkers.strikes import Strikes
-from harness.checkers.suffix import least_below
+from harness.checkers.suffix import Takers, gone_by
 from harness.checkers.sweep import NOBODY, Slots, Swept, competing, sweep
 from harness.history.columns import History, Ints
 from harness.verdict import CheckResult, Finding, Validity
@@ -124,37 +124,17 @@ def _taken_from(slots: Slots, entries: Ints, cells: Ints) -> Slots:
 
 
 def _deadlines(slots: Slots, waiting: Ints, soonest: Swept, *, fifo: bool) -> Ints:
-    """For each waiting entry the last cell by which it must be gone, or FOREVER.
-
-    It stands in the way of every dequeue of a lower priority that can only have been after it was put, and of every
-    dequeue of the same priority whose enqueue was invoked after that; to the last cell that this dequeue has.
-    """
+    """For each waiting entry the last cell by which it must be gone, or FOREVER: see `gone_by`."""
     seen = slots.take_to < slots.cells
     seen[soonest.inverted] = False
     takers = np.flatnonzero(seen)
-    put_to = slots.put_to[waiting].tolist()
-    priority = slots.priority[waiting].tolist()
-    last = soonest.last[takers].tolist()
-    of_takers = slots.priority[takers].tolist()
-    lower = least_below(
+    return gone_by(
         slots.cells,
-        list(zip(of_takers, soonest.first[takers].tolist(), last, strict=True)),
-        list(zip(priority, put_to, strict=True)),
+        Takers(slots.priority[takers], slots.put_from[takers], soonest.first[takers], soonest.last[takers]),
+        slots.priority[waiting],
+        slots.put_to[waiting],
+        fifo=fifo,
     )
-    if not fifo:
-        return np.array(lower, dtype=np.int64)
-    equal = np.full(len(waiting), FOREVER, dtype=np.int64)
-    for value in np.unique(slots.priority[waiting]):
-        mine = takers[slots.priority[takers] == value]
-        mine = mine[np.argsort(slots.put_from[mine], kind="stable")]
-        if not len(mine):
-            continue
-        least = np.minimum.accumulate(soonest.last[mine][::-1])[::-1]
-        asking = np.flatnonzero(slots.priority[waiting] == value)
-        at = np.searchsorted(slots.put_from[mine], slots.put_to[waiting[asking]], side="right")
-        found = at < len(mine)
-        equal[asking[found]] = least[at[found]]
-    return np.minimum(np.array(lower, dtype=np.int64), equal)
 
 
 # ---------------------------------------------------------------- what is told of an inversion

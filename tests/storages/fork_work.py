@@ -1,4 +1,4 @@
-"""Run as a program by test_forks.py: a Huey whose process forks, once by itself and once as a consumer with process workers.
+"""Run as a program by test_forks.py: a Huey whose process forks, by hand and as a consumer with process workers.
 
 Argument: JSON with `class`, `name` and `options` of the Huey. Prints JSON: which server-side connections each
 process used, and what the tasks returned.
@@ -16,7 +16,7 @@ import harness.storages
 
 
 def connection_ids(storage: Any) -> list[str]:
-    """The server's address and number (CLIENT ID) of the connection that this process's pool gives out for the queue."""
+    """What the server calls the connection that this process's pool gives out for the queue (port, CLIENT ID)."""
     client = storage.conn
     if hasattr(client, "get_node_from_key"):
         client = client.get_node_from_key(storage.queue_key).redis_connection

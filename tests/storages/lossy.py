@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback before one server, which counts requests and can swallow a reply: the request is executed, and
+"""A TCP proxy on loopback before one server. It counts requests, and can swallow a reply: the request is executed, and
 nobody hears of it.
 """
 
@@ -15,7 +15,9 @@ from .servers import HOST
 
 
 class RequestReader:
-    """Cuts a stream of requests (arrays of bulk strings, https://redis.io/docs/latest/develop/reference/protocol-spec/) into their first words."""
+    """Finds the commands in a stream of requests, which are arrays of bulk strings
+    (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+    """
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -67,7 +69,7 @@ class LossyProxy:
         return HOST, self.port
 
     def lose_reply(self, command: str, how: Literal["close", "hang"] = "close") -> None:
-        """Of the next such request: close the connection in the reply's stead, or leave it open and silent. Counts from 0."""
+        """Of the next such request: close the connection in its stead, or keep it open and silent. Counts from 0."""
         self.arrived.clear()
         self._lose = command, how
 

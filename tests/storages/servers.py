@@ -112,20 +112,20 @@ class Server:
 
 
 class Cluster:
-    """Three primaries, a replica each; a node that misses 1 s is failed over."""
+    """Three primaries, a replica each, and one node more that owns nothing; a node that misses 1 s is failed over."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.nodes: list[Server] = []
-        self._made = 0
 
     @property
     def startup_nodes(self) -> list[tuple[str, int]]:
         return [node.address for node in self.nodes]
 
     def start(self, primaries: int = 3) -> None:
-        for _ in range(2 * primaries):
+        for _ in range(2 * primaries + 1):
             self.add_node()
+        self.empty = self.nodes[-1]
         bounds = [16384 * i // primaries for i in range(primaries + 1)]
         for i, node in enumerate(self.nodes):
             node.command("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
@@ -135,7 +135,7 @@ class Cluster:
             for other in self.nodes[:i]:
                 self.meet(node, other)
         ids = [node.command("CLUSTER", "MYID") for node in self.nodes]
-        for i, node in enumerate(self.nodes[primaries:]):
+        for i, node in enumerate(self.nodes[primaries:-1]):
             eventually(
                 "replica knows its primary",
                 lambda node=node, i=i: node.command("CLUSTER", "REPLICATE", ids[i]),
@@ -145,9 +145,8 @@ class Cluster:
 
     def add_node(self, password: str | None = None) -> Server:
         """A started node that knows no other yet."""
-        self._made += 1
         node = Server(
-            self.folder / f"node-{self._made}",
+            self.folder / f"node-{len(self.nodes)}",
             {
                 "cluster-enabled": "yes", "cluster-port": free_port(), "cluster-node-timeout": 1000,
                 "cluster-config-file": "nodes.conf", "cluster-allow-replica-migration": "no",
@@ -167,15 +166,6 @@ class Cluster:
         )
         node.command("CLUSTER", "MEET", HOST, other.port, bus)
 
-    def remove_node(self, node: Server) -> None:
-        """Have the others forget a node that owns nothing, and end it."""
-        self.nodes.remove(node)
-        identity = node.command("CLUSTER", "MYID").decode()
-        node.kill()
-        node.admin.close()
-        for other in self.nodes:
-            other.command("CLUSTER", "FORGET", identity)
-
     def wait_ready(self) -> None:
         """Until every node sees all slots served and every replica is linked."""
 
@@ -193,7 +183,10 @@ class Cluster:
 
     def primary_of(self, key: str) -> Server:
         """The live node that says of itself that it owns the key's slot."""
-        slot = key_slot(key.encode())
+        return self.owner_of(key_slot(key.encode()))
+
+    def owner_of(self, slot: int) -> Server:
+        """The live node that says of itself that it owns the slot."""
 
         def owner() -> Server | None:
             for node in self.nodes:
@@ -251,7 +244,7 @@ class SentinelSet:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Until every sentinel names the same live primary, sees its two replicas and the other sentinels, all linked."""
+        """Until every sentinel names the same live primary and sees two linked replicas and the other sentinels."""
 
         def ready() -> bool:
             primary = self.primary()

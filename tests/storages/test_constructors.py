@@ -175,7 +175,7 @@ def test_refused_by_the_cluster_kinds(given: dict[str, Any], message: str) -> No
 
 @pytest.mark.parametrize("name", ["", "---", "\u00fc"])
 def test_a_name_that_leaves_no_hash_tag(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="makes no hash tag.*only letters, digits and underscores stay"):
+    with pytest.raises(ConfigurationError, match=r"makes no hash tag.*only letters, digits and underscores stay"):
         RedisClusterHuey(name, startup_nodes=NODES)
 
 

@@ -12,11 +12,12 @@ from huey.exceptions import TaskTimeout
 from redis.exceptions import ConnectionError, RedisError
 
 import harness.storages
+from harness.storages.sentinel import SharedSentinel
 
 from .servers import Cluster, SentinelSet, Server, sentinel_of
 
 pytestmark = pytest.mark.cluster
-THREADS, EACH = 8, 100
+THREADS, EACH = 8, 50
 
 
 def make(request: pytest.FixtureRequest, family: str, kind: str, name: str, **options: Any) -> Any:
@@ -108,7 +109,7 @@ def test_closing_is_not_the_end(request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.parametrize("operation", ["enqueue", "incr", "read_schedule"])
 def test_a_demoted_primary_is_left_at_once(tmp_path_factory: pytest.TempPathFactory, operation: str) -> None:
-    """A connection to what has become a replica is dropped at the first refusal; the next call asks the sentinel again."""
+    """A connection to what has become a replica is dropped when it refuses; the next call asks the sentinel again."""
     folder = tmp_path_factory.mktemp("demoted")
     old, new = servers = [Server(folder / name, {"repl-diskless-sync-delay": 0}) for name in ("old", "new")]
     for server in servers:
@@ -137,14 +138,14 @@ def test_a_demoted_primary_is_left_at_once(tmp_path_factory: pytest.TempPathFact
 
 def test_passwords_of_servers_and_sentinels(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("passwords")
-    server = Server(folder / "server", {}, password="of the server")
+    server = Server(folder / "server", {}, password="servers-secret")
     server.start()
     sentinel = sentinel_of(
-        folder / "sentinel", "s", server.port, 1, password="of the sentinel", of_server="of the server"
+        folder / "sentinel", "s", server.port, 1, password="sentinels-secret", of_server="servers-secret"
     )
     try:
         where = {"sentinels": [sentinel.address], "service_name": "s"}
-        secret = {"password": "of the server", "sentinel_kwargs": {"password": "of the sentinel"}}
+        secret = {"password": "servers-secret", "sentinel_kwargs": {"password": "sentinels-secret"}}
         storage = harness.storages.RedisSentinelHuey("secrets", **where, **secret, client_name="me").storage
         storage.enqueue(b"x")
         assert storage.dequeue() == b"x"
@@ -154,3 +155,26 @@ def test_passwords_of_servers_and_sentinels(tmp_path_factory: pytest.TempPathFac
     finally:
         sentinel.kill()
         server.kill()
+
+
+class _SentinelClient:
+    """In the place of a sentinel: fails, or answers once all who ask have come."""
+
+    def __init__(self, together: threading.Barrier | None) -> None:
+        self._together = together
+
+    def sentinel_masters(self) -> dict[str, Any]:
+        if self._together is None:
+            raise ConnectionError("dead")
+        self._together.wait(10)
+        state = {"ip": "h", "port": 1, "is_master": True, "is_sdown": False, "is_odown": False}
+        return {"s": {**state, "num-other-sentinels": 0}}
+
+
+def test_threads_that_search_together_lose_no_sentinel() -> None:
+    """redis-py's own search, run by two threads that get the same answer, forgets the sentinel that came before."""
+    sentinel = SharedSentinel([("h", 1)] * 3, sentinel_kwargs={})
+    clients = [_SentinelClient(None), _SentinelClient(threading.Barrier(THREADS)), _SentinelClient(None)]
+    sentinel.sentinels = list(clients)
+    in_threads(lambda index: sentinel.discover_master("s"))
+    assert set(sentinel.sentinels) == set(clients)

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from harness.protocols import Unavailable
 from harness.runtimes import engine
 from harness.runtimes.docker import subnets, subprocess_status
 
@@ -39,7 +40,7 @@ def test_what_names_nobody_is_dead(name: str) -> None:
 def test_an_engine_elsewhere_is_refused() -> None:
     here = {"OSType": "linux", "KernelVersion": os.uname().release}
     engine.require_this_machine(here)
-    with pytest.raises(engine.Unavailable, match="on this machine"):
+    with pytest.raises(Unavailable, match="on this machine"):
         engine.require_this_machine({**here, "KernelVersion": "6.6.0-linuxkit"})
 
 

@@ -1,0 +1,60 @@
+"""Schedule: did any scheduled task begin before its time?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.checkers import CHECKERS, Context
+from harness.checkers.operations import FOREVER, pair
+from harness.checkers.strikes import Strikes
+from harness.history import log
+from harness.history.columns import History, Ints
+from harness.verdict import CheckResult, Finding, Validity
+
+
+@CHECKERS.register("schedule")
+def check(history: History, context: Context) -> CheckResult:
+    """No scheduled task begins before its time.
+
+    Of a task that was first put by a `schedule`, the earliest `eta` of all its schedules: no body of it may begin
+    before (in a history without `execute`: no dequeue of it end before). A task that was enqueued first, and
+    scheduled later (a retry), is not judged: its bodies before that are its own.
+    """
+    ops = pair(history)
+    begins = ops.rows(log.EXECUTE)
+    begin_ns = ops.start_ns[begins]
+    if not len(begins):
+        begins = ops.rows(log.DEQUEUE, log.OK)
+        begin_ns = ops.end_ns[begins]
+    schedules, enqueues = ops.rows(log.SCHEDULE), ops.rows(log.ENQUEUE)
+    tasks = np.unique(ops.task[schedules])
+
+    def earliest(rows: Ints, values: Ints) -> Ints:
+        """The least value for each of the tasks, over the rows about it."""
+        least = np.full(len(tasks), FOREVER, dtype=np.int64)
+        mine = np.isin(ops.task[rows], tasks)
+        np.minimum.at(least, np.searchsorted(tasks, ops.task[rows[mine]]), values[mine])
+        return least
+
+    eta = earliest(schedules, ops.eta[schedules])
+    scheduled_first = earliest(schedules, ops.start_ns[schedules]) < earliest(enqueues, ops.start_ns[enqueues])
+    begun = earliest(begins, begin_ns)
+    strikes = Strikes(ops, context)
+    findings = []
+    for at in np.flatnonzero(scheduled_first & (begun < eta)).tolist():
+        task = int(tasks[at])
+        body = int(begins[np.flatnonzero((ops.task[begins] == task) & (begin_ns == begun[at]))[0]])
+        schedule = int(schedules[ops.task[schedules] == task][0])
+        early_ms = (int(eta[at]) - int(begun[at])) / 1e6
+        findings.append(
+            Finding(
+                "early",
+                (task,),
+                tuple(sorted(ops.events(schedule) + ops.events(body))),
+                f"task {task}: {ops.by(body)} began it {early_ms:,.3f} ms before its time",
+                faults=tuple(sorted(strikes.on_operation(schedule) | strikes.on_operation(body))),
+            )
+        )
+    return CheckResult(
+        "schedule", Validity.INVALID if findings else Validity.VALID, {"early": len(findings)}, tuple(findings)
+    )
