@@ -114,7 +114,7 @@ class _Ledger:
 
         executions = count(execution)
         held = np.isin(tasks, drain.held) if drain is not None else np.zeros(len(tasks), dtype=np.bool_)
-        uncalled = ~(acknowledged | indeterminate) | _before_attempted(ops, tasks, put, completion | execution)
+        uncalled = ~(acknowledged | indeterminate) | _before_attempted(ops, tasks, put, execution | (completion & ok))
         return cls(
             tasks=tasks,
             acknowledged=acknowledged,

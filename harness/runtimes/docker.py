@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
@@ -39,7 +40,7 @@ import requests.exceptions  # isort: skip
 from testcontainers.core.container import DockerContainer  # isort: skip
 from testcontainers.core.network import Network  # isort: skip
 
-__all__ = ["DockerNode", "DockerRuntime", "docker_available", "sweep_docker"]
+__all__ = ["DockerNode", "DockerRuntime", "docker_available", "docker_works", "sweep_docker"]
 
 _GATE_S = 15.0
 _KILL_S = 5.0
@@ -102,6 +103,28 @@ def subnets(routes: str) -> Iterator[ipaddress.IPv4Network]:
         candidate = ipaddress.IPv4Network(f"10.{random.randint(64, 254)}.{random.randint(0, 255)}.0/24")
         if not any(candidate.overlaps(other) for other in taken):
             yield candidate
+
+
+def docker_works() -> str | None:
+    """None where nodes with links really can be made; else why not. Takes a second, unlike `docker_available`.
+
+    For an engine that was only just started: in an unprivileged container it answers and cannot run anything.
+    """
+    with tempfile.TemporaryDirectory(prefix="huey-harness-") as folder:
+        try:
+            client = engine.connect().client
+            try:
+                # Stands in for a server's image, so that nothing need be pulled.
+                image = images.Images(client).agent()
+            finally:
+                client.close()
+            runtime = DockerRuntime(Path(folder), f"trial-{secrets.token_hex(4)}", image)
+            try:
+                return None if "links" in runtime.capabilities else runtime.describe()
+            finally:
+                runtime.close()
+        except (HarnessError, docker.errors.DockerException) as error:
+            return str(error)
 
 
 class DockerNode:
@@ -264,7 +287,8 @@ class DockerRuntime:
 
     Making one starts the side-car and the network, and sees to the server's image: about half a second when the
     images are there. `server` is a name of the contract or an image reference, `python` the agents'
-    interpreter, `server_binary` what to build an image from instead of the binary that `find_server` finds.
+    interpreter, `server_binary` what to build an image from instead of the binary that `find_server` finds;
+    nodes that are `reachable` can be talked to from this machine itself, and from nowhere else.
     Raises Unavailable when no engine answers or it is not this machine's, UnknownName.
     """
 
@@ -277,11 +301,14 @@ class DockerRuntime:
         server: str = "valkey-9",
         python: Path | None = None,
         server_binary: Path | None = None,
+        *,
+        reachable: bool = False,
     ) -> None:
         self.root = root
         self.label = label
         self.capabilities: frozenset[str] = frozenset()
         self._python = python or Path(sys.executable)
+        self._reachable = reachable
         self._nodes: dict[str, DockerNode] = {}
         self._cuts: set[tuple[str, str]] = set()
         self._entered: set[str] = set()
@@ -412,7 +439,8 @@ class DockerRuntime:
             entrypoint=[images.SHELL, "-c", _GATE_SCRIPT, _GATE],
             command=[program, *spec.args],
             environment={**inherited, **spec.env},
-            mounts=[*shared, *own],
+            # By path, for a node may be given something to write that lies among what it shares to read.
+            mounts=list({mount.path: mount for mount in [*shared, *own]}.values()),
             network=self._network.name,
             networking_config={
                 self._network.name: docker.types.EndpointConfig(
@@ -421,7 +449,7 @@ class DockerRuntime:
             },
             mac_address=mac if self._mac_of_container else None,
             pid_mode=f"container:{self._steward_id}",
-            user=f"{os.getuid()}:{os.getgid()}",
+            user="0:0" if self._rootless else f"{os.getuid()}:{os.getgid()}",
             group_add=[str(group) for group in os.getgroups()],
             hostname=spec.name,
             working_dir=str(spec.workdir),
@@ -436,7 +464,8 @@ class DockerRuntime:
         name = node.spec.name
         with self._lock:
             cuts = [self._nodes[source].address for source, target in self._cuts if target == name]
-            self._ask("enter", node=name, pid=pid, address=node.address, gateway=self._gateway, cuts=cuts)
+            closed_to = None if self._reachable else self._gateway
+            self._ask("enter", node=name, pid=pid, address=node.address, closed_to=closed_to, cuts=cuts)
             self._entered.add(name)
 
     def forget(self, node: DockerNode) -> None:
@@ -459,6 +488,8 @@ class DockerRuntime:
         self._info = client.api.info()
         engine.require_this_machine(self._info)
         self._api_version = client.api.api_version
+        # Root in an engine without root is the user who runs it: this one, or his files could not be shared.
+        self._rootless = "name=rootless" in self._info.get("SecurityOptions", [])
         # Engines of API 1.44 take it with the network's endpoint, older ones with the container.
         self._mac_of_container = docker.utils.version_lt(self._api_version, "1.44")
         self._images = images.Images(client)
@@ -561,6 +592,8 @@ class DockerRuntime:
             # Mounted folders carry the host's SELinux labels, which containers must not read otherwise.
             security_opt=["label=disable"],
             use_config_proxy=False,
+            # Where the engine shifts user ids, files would belong to somebody else inside.
+            userns_mode="host",
             **options,
         )
         # Without the prefix for a mirror of the registry: the image is here, by this name.

@@ -55,7 +55,7 @@ class _Program:
         self.namespace_fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.netlink: Any = None
 
-    def prepare_links(self, home_fd: int, gateway: str) -> None:
+    def prepare_links(self, home_fd: int, closed_to: str | None) -> None:
         """Make the namespace ready for cuts, and close the ways out of the run's network."""
         self.netlink = _netlink_in(self.namespace_fd, home_fd)
         netns.prepare(self.netlink)
@@ -63,7 +63,8 @@ class _Program:
         # behind its gateway: without this, what runs in a node could reach the host's own servers.
         for _ in self.netlink.get_default_routes(family=socket.AF_INET):
             self.netlink.route("del", dst="0.0.0.0/0")
-        self.netlink.route("replace", dst=f"{gateway}/32", type="unreachable")
+        if closed_to is not None:
+            self.netlink.route("replace", dst=f"{closed_to}/32", type="unreachable")
         interface = self.netlink.link_lookup(ifname="eth0")[0]
         with _inside(self.namespace_fd, home_fd):
             neighbours = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -107,12 +108,15 @@ class _Steward:
             seen = f"({error.strerror})"
         return {"boot_id": _BOOT_ID.read_text().strip(), "token": seen, "links": self._missing}
 
-    def do_enter(self, node: str, pid: int, address: str, gateway: str, cuts: list[str]) -> None:
-        """Take up a node's new program, and cut it off from `cuts`. Its last one is let go."""
+    def do_enter(self, node: str, pid: int, address: str, closed_to: str | None, cuts: list[str]) -> None:
+        """Take up a node's new program, and cut it off from `cuts`. Its last one is let go.
+
+        `closed_to` is the host's own address in the run's network, if the node is not to reach that either.
+        """
         self.do_leave(node)
         program = self._programs[node] = _Program(pid, address)
         if self._missing is None:
-            program.prepare_links(self._home_fd, gateway)
+            program.prepare_links(self._home_fd, closed_to)
             for source in cuts:
                 netns.cut(program.netlink, source)
 

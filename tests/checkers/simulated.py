@@ -1,4 +1,4 @@
-"""Histories of a queue that works, with overlapping operations: to be found valid, and convicted once something is changed."""
+"""Histories of a queue that works, with overlapping operations; and what becomes of them when it does not."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ STEP = 10
 
 
 def simulated(
-    rng: random.Random, tasks: int, order: str = "priority-fifo", *, workers: int = 4, backlog: int = 20
+    rng: random.Random,
+    tasks: int,
+    order: str = "priority-fifo",
+    *,
+    workers: int = 4,
+    backlog: int = 20,
+    priorities: tuple[int, ...] | None = None,
 ) -> list[Op]:
     """`tasks` tasks through a queue, each dequeued, executed and completed, then a drain that finds nothing.
 
     Every operation has its effect at a moment of its own, and lasts from some time before to some time after it, as
     far as its process is free.
     """
-    priorities = rng.choice(((0,), (0, 1, 5, 10), tuple(range(50))))
+    priorities = priorities or rng.choice(((0,), (0, 1, 5, 10), tuple(range(50))))
     ops: list[Op] = []
     queue: list[tuple[float, int, int]] = []
     free_at: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -187,6 +188,24 @@ def test_nothing_leads_out_of_a_run(root: Path, runtime: DockerRuntime) -> None:
     assert set(node.log_path.read_text().split()) <= {"101", "113"}
 
 
+def test_a_reachable_run_can_be_talked_to_from_here(root: Path) -> None:
+    code = """
+        import socket
+        door = socket.create_server(("", 6379))
+        print("up", flush=True)
+        door.accept()[0].sendall(b"here")
+    """
+    runtime = DockerRuntime(root, root.name, reachable=True)
+    try:
+        node = runtime.node(spec(root, code))
+        node.start()
+        until(lambda: "up" in node.log_path.read_text(), "the program to come up")
+        with socket.create_connection((node.address, 6379), timeout=5.0) as connection:
+            assert connection.recv(4) == b"here"
+    finally:
+        runtime.close()
+
+
 def test_a_signal_to_a_paused_node_waits(root: Path, runtime: DockerRuntime) -> None:
     node = runtime.node(spec(root, "import time; time.sleep(600)"))
     node.start()
@@ -195,6 +214,16 @@ def test_a_signal_to_a_paused_node_waits(root: Path, runtime: DockerRuntime) -> 
     assert node.state() is NodeState.PAUSED
     node.resume()
     assert node.wait(5.0) == -signal.SIGTERM
+
+
+def test_what_is_given_to_write_may_lie_among_what_is_shared_to_read(root: Path, runtime: DockerRuntime) -> None:
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1], 'written').write_text('so'); import harness.runtimes"
+    first = spec(root, code, "node", 1, str(root))
+    shared = Path(engine.__file__).parents[1]
+    node = runtime.node(dataclasses.replace(first, mounts=(root, shared), env={"PYTHONPATH": str(shared.parent)}))
+    node.start()
+    assert node.wait(10.0) == 0, node.log_path.read_text()
+    assert (root / "written").read_text() == "so"
 
 
 def test_an_exit_code_of_its_own_is_no_signal(root: Path, runtime: DockerRuntime) -> None:

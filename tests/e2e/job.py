@@ -31,7 +31,7 @@ class Job:
 def command(folder: Path, *options: str) -> list[str]:
     """The command line of a job that reports into that folder."""
     return [
-        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", "-v",
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", "-p", "no:hypothesispytest", "-v",
         f"--huey-report={folder}", *options,
     ]  # fmt: skip
 

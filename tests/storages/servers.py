@@ -251,7 +251,7 @@ class SentinelSet:
             if any(s.info().get("master_link_status") != "up" for s in self.servers if s is not primary):
                 return False
             for sentinel in self._sentinels:
-                state = sentinel.admin.sentinel_master(self.service_name)
+                state = sentinel.admin.sentinel_masters()[self.service_name]
                 replicas = sentinel.admin.sentinel_slaves(self.service_name)
                 if (
                     (state["ip"], state["port"]) != primary.address or state["num-other-sentinels"] != 2
@@ -266,7 +266,7 @@ class SentinelSet:
         """The live server that a majority of the sentinels calls the primary and that calls itself one."""
 
         def named() -> Server | None:
-            votes = [sentinel.admin.sentinel_master(self.service_name)["port"] for sentinel in self._sentinels]
+            votes = [sentinel.admin.sentinel_masters()[self.service_name]["port"] for sentinel in self._sentinels]
             for server in self.servers:
                 if server.alive and votes.count(server.port) >= 2 and server.info()["role"] == "master":
                     return server

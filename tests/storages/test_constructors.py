@@ -238,7 +238,7 @@ def test_tls_and_passwords_reach_the_connections() -> None:
     (sentinel,) = pool.sentinel_manager.sentinels
     assert sentinel.connection_pool.connection_kwargs["password"] == "of the sentinels"
     for made in (connection, sentinel.connection_pool.make_connection()):
-        assert made.retry.get_retries() == 0
+        assert made.retry._retries == 0
     assert type(RedisSentinelHuey("app", **SENTINELS).storage._pool().make_connection()) is CleanConnection
 
 

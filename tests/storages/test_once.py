@@ -121,8 +121,8 @@ HASH = {
         "HSETNX", lambda s: s.put_if_empty("k", b"v"), _nothing, lambda s: s.peek_data("k"), b"v"
     ),
     "put_if_empty with ttl": Operation(
-        "EVAL", lambda s: s.put_if_empty("k", b"v", 60), lambda s: s.supports_hash_ttl,
-        lambda s: (s.peek_data("k"), 0 < s.conn.httl(s.result_key, "k")[0] <= 60), (b"v", True),
+        "EVAL", lambda s: s.put_if_empty("k", b"v", 3600), lambda s: s.supports_hash_ttl,
+        lambda s: (s.peek_data("k"), s.conn.httl(s.result_key, "k")[0] > 0), (b"v", True),
     ),
     "incr": Operation("HINCRBY", lambda s: s.incr("c"), _nothing, lambda s: s.incr("c", 0), 1),
     "pop_data": Operation(
@@ -134,7 +134,7 @@ HASH = {
 }  # fmt: skip
 EXPIRE = {
     "put_if_empty": Operation(
-        "SET", lambda s: s.put_if_empty("k", b"v", 60), _nothing, lambda s: s.peek_data("k"), b"v"
+        "SET", lambda s: s.put_if_empty("k", b"v", 3600), _nothing, lambda s: s.peek_data("k"), b"v"
     ),
     "incr": Operation(
         "EVAL", lambda s: s.incr("c"), _nothing,

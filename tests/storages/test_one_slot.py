@@ -155,3 +155,19 @@ def test_many_results_are_counted_once_each(request: pytest.FixtureRequest, fami
     storages[0].flush_results()
     assert [storage.result_store_size() for storage in storages] == [0, count]
     storages[1].flush_results()
+
+
+def test_a_key_that_scan_gives_twice_or_that_expires_meanwhile() -> None:
+    """SCAN guarantees neither against the one nor the other (https://redis.io/docs/latest/commands/scan/)."""
+
+    class Client:
+        def scan_iter(self, **_: Any) -> list[bytes]:
+            return [storage.result_key("a"), storage.result_key("b"), storage.result_key("a")]
+
+        def mget(self, keys: list[bytes]) -> list[bytes | None]:
+            return [b"v" if key.endswith(b"a") else None for key in keys]
+
+    storage = harness.storages.RedisExpireClusterHuey("scan", startup_nodes=[("127.0.0.1", 1)]).storage
+    storage.conn = Client()
+    assert storage.result_store_size() == 2
+    assert storage.result_items() == {"a": b"v"}

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey"]
+# Other plugins would only cost time here.
+PYTEST = [
+    sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", "-p", "no:hypothesispytest",
+]  # fmt: skip
 
 
 def pytest_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
