@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -42,7 +43,7 @@ class Live:
                 width = reporter._tw.fullwidth - 1
                 self._write("\r\x1b[2K" + line[:width])
                 self._shown = True
-            elif self._config.get_verbosity() > 0 and state != last[0]:
+            elif state != last[0]:
                 self._write(f"\n  {state}: {acknowledged}/{tasks} enqueued, {completed} completed")
             last[0] = state
 
@@ -56,5 +57,6 @@ class Live:
 
     def _write(self, text: str) -> None:
         # Around pytest's capture, which would take it for a test's own output.
-        with self._config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+        capture: Any = self._config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             self._reporter._tw.write(text, flush=True)

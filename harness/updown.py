@@ -1,8 +1,8 @@
 """`huey-harness up` and `down`: a topology for people to play with.
 
 `up` starts a holder process of its own that owns the topology and outlives the command; `down` ends every holder
-of this user, and sweeps what earlier runs left behind. The local kind is on loopback addresses: network namespaces could
-not be reached from a shell.
+of this user, and sweeps what earlier runs left behind. The local kind is on loopback addresses: network namespaces
+could not be reached from a shell.
 """
 
 from __future__ import annotations

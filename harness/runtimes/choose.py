@@ -14,7 +14,7 @@ NAMES = ("auto", "docker", "local")
 
 
 def choose(name: str) -> str:
-    """`docker` or `local` for a name of NAMES. Raises HarnessError for any other, Unavailable for `docker` without an engine."""
+    """`docker` or `local` for a name of NAMES. Raises HarnessError for others, Unavailable for `docker` without one."""
     if name not in NAMES:
         raise HarnessError(f"unknown runtime {name!r}.{did_you_mean(name, NAMES)} There are: {', '.join(NAMES)}")
     if name == "local":
@@ -32,8 +32,8 @@ def choose(name: str) -> str:
 def open_runtime(name: str, server: str, *, reachable: bool = False) -> Runtime:
     """A new runtime of that name (`docker` or `local`), with nothing on it; what dead ones left is swept before.
 
-    `local` without namespaces, or when it is to be `reachable` from the host's own network, is plain loopback, which has
-    no links. Raises HarnessError.
+    `local` without namespaces, or when it is to be `reachable` from the host's own network, is plain loopback,
+    which has no links. Raises HarnessError.
     """
     from harness.runtimes.sweep import make_root
 
@@ -51,12 +51,13 @@ def open_runtime(name: str, server: str, *, reachable: bool = False) -> Runtime:
         from harness.runtimes.servers import find_server
 
         binary = find_server(server)
+        why = "addresses on loopback were asked for"
         if not reachable:
             try:
                 return LocalRuntime(root, label, binary, python)
-            except Unavailable:
-                pass  # no namespaces here: what needs links is skipped, with the reason
-        return LoopbackRuntime(root, label, binary, python)
+            except Unavailable as error:
+                why = str(error)  # what needs links is skipped, with this reason
+        return LoopbackRuntime(root, label, binary, python, why=why)
     except BaseException:
         shutil.rmtree(root, ignore_errors=True)
         raise

@@ -17,8 +17,9 @@ from typing import Any
 
 import redis
 from huey.api import Huey
+from huey.constants import EmptyData
 from huey.exceptions import ConfigurationError
-from huey.storage import BaseStorage, PriorityRedisExpireStorage, PriorityRedisStorage
+from huey.storage import PriorityRedisExpireStorage, PriorityRedisStorage
 from redis.backoff import NoBackoff
 from redis.cluster import KWARGS_DISABLED_KEYS, PRIMARY, REDIS_ALLOWED_KEYS, ClusterNode, RedisCluster
 from redis.connection import SSLConnection, parse_url
@@ -167,9 +168,11 @@ class RedisClusterStorage(OnceStorage):
 class RedisExpireClusterStorage(OnceExpireStorage, RedisClusterStorage):
     """RedisExpireStorage on a Redis Cluster, results and counters in the queue's slot as well."""
 
-    # A GET for each key, not one MGET: while the slot is being moved, a request for several keys of which one is
-    # missing is refused (TRYAGAIN), and Huey asks for two that seldom exist before it runs a task.
-    peek_many = BaseStorage.peek_many
+    def peek_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
+        # A GET for each, not one MGET: while the slot is being moved, a request for several keys of which one is
+        # missing is refused (TRYAGAIN), and Huey asks for two that seldom exist before it runs a task.
+        found = {key: self.peek_data(key) for key in keys}
+        return {key: value for key, value in found.items() if value is not EmptyData}
 
 
 class PriorityRedisClusterStorage(PriorityRedisStorage, RedisClusterStorage):
