@@ -18,6 +18,7 @@ from harness.checkers import Context
 from harness.checkers.faults import in_flight
 from harness.checkers.judge import judge
 from harness.history.columns import History
+from harness.history.log import trim
 from harness.history.merge import read_run
 from harness.nemesis import Nemesis
 from harness.plan import Plan, load_plan
@@ -90,6 +91,9 @@ def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell
             nemesis.heal_all()
             nemesis.close()
             progress.close()
+            stage.end()
+            for path in history.glob("*.log"):
+                trim(path)
             _keep(folder, nemesis.records(), trouble, stage.logs(), offsets)
 
 

@@ -48,7 +48,10 @@ class Sampler:
                 members = []
             # Roles seldom change: a line where they do is all there is to know.
             if members != last:
-                _append(self._roles, {"members": members})
+                try:
+                    _append(self._roles, {"members": members})
+                except OSError:
+                    return  # a full disk: the run itself says so
                 last = members
             if self._stop.wait(INTERVAL_S):
                 return

@@ -129,8 +129,10 @@ class Session:
         began = time.monotonic()
         try:
             perform(plan, runtime, topology, folder, tell)
-        except BaseException:
+        except BaseException as error:
             self._pool.close()  # who knows what was left undone
+            if isinstance(error, OSError):
+                raise HarnessError(f"cannot write {error.filename}: {error.strerror}") from error
             raise
         finally:
             if (folder / "faults.json").exists():

@@ -65,6 +65,10 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End all agents. Safe to call twice."""
         for node in self._agents():
             node.remove()
 

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -34,6 +35,8 @@ from harness.history.log import (
 #: Ids of our own tasks are this and twelve digits, so that a task's number is found in a payload without unpickling.
 ID_PREFIX = b"hh-"
 ID_DIGITS = 12
+#: Exit status of an agent that cannot record (sysexits.h, EX_IOERR).
+NO_LOG = 74
 _ID_BYTES = len(ID_PREFIX) + ID_DIGITS
 
 
@@ -95,7 +98,12 @@ class Recorder:
             opened = self._opened
         name = f"{self.agent}/{worker}" if (worker := _worker()) else self.agent
         file = f"{name.replace('/', '.')}.{self.incarnation}.{os.getpid()}.{opened}.log"
-        self._local.log = LogWriter(self.folder / file, name, incarnation=self.incarnation)
+        try:
+            self._local.log = LogWriter(self.folder / file, name, incarnation=self.incarnation)
+        except OSError as error:
+            # Huey would take this for an error of the storage, and go on with nobody watching.
+            print(f"{name} cannot write its log: {error.strerror}: {error.filename}", file=sys.stderr, flush=True)
+            os._exit(NO_LOG)
         return self._local.log  # type: ignore[no-any-return]
 
 

@@ -33,7 +33,7 @@ RECORD_BYTES = RECORD.size
 _pack = RECORD.pack_into
 _now = time.monotonic_ns
 #: Disk is claimed in steps of this size, so that a full disk is an error here and not a SIGBUS in the mapping.
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18
 #: A writer's cap: 11 million records. What comes after is counted as dropped, and the run is then unknown.
 LOG_BYTES_MAX = 512 << 20
 
@@ -244,6 +244,14 @@ def read_header(data: bytes | mmap.mmap, path: Path) -> LogHeader:
     if magic != MAGIC or record_bytes != RECORD_BYTES:
         raise ValueError(f"{path}: not a log of this version (magic {magic!r}, records of {record_bytes} bytes)")
     return LogHeader(record_bytes, pid, incarnation, count, dropped, opened_ns, name.rstrip(b"\0").decode())
+
+
+def trim(path: Path) -> None:
+    """Cut a log whose writer is gone to what was written; what is no log is left alone."""
+    with path.open("r+b") as file:
+        head = file.read(HEADER.size)
+        if len(head) == HEADER.size and head[:8] == MAGIC:
+            file.truncate(HEADER_BYTES + read_header(head, path).count * RECORD_BYTES)
 
 
 class LogTail:

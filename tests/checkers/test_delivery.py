@@ -535,3 +535,53 @@ def test_what_a_broken_queue_does_is_noticed(seed: int, change: object, anomaly:
     result = check(build(change(ops, task)), Context())  # type: ignore[operator]
     assert [(finding.anomaly, finding.tasks) for finding in result.findings] == [(anomaly, (task,))]
     assert result.counts[anomaly] == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 1 << 48))
+def test_as_many_as_possible_are_in_flight(seed: int) -> None:
+    """Against augmenting paths over all pairs: a task fits a dequeue without an end unless it was put too late, or the
+    queue had given out what came after it before that one asked."""
+    rng = random.Random(seed)
+    ops, lost_tasks, takers = [], [], []
+    for task in range(rng.randint(1, 12)):
+        start = rng.randrange(60, 260)
+        put = Op(start, start + rng.randrange(5), f"p{task}", "enqueue", task, priority=rng.choice((0.0, 1.0)))
+        ops.append(put)
+        if rng.random() < 0.4:
+            begin = start + rng.randrange(30)
+            take = Op(begin, begin + rng.randrange(10), f"c{task}/w", "dequeue", task)
+            ops += [take, Op(take.end or 0, 300, f"c{task}/w", "complete", task)]
+        else:
+            lost_tasks.append(put)
+    for number in range(rng.randint(0, 6)):
+        start = rng.randrange(40, 220)
+        takers.append(Op(start, None, f"consumer-1/w{number}", "dequeue", how=log.INFO))
+    struck = [taker for taker in takers if taker.start <= 200]
+    ops += [*takers, Op(400, 400, "d", "drain")]
+    taken = {op.task: op for op in ops if op.f == "dequeue" and op.how == log.OK}
+    puts = {op.task: op for op in ops if op.f == "enqueue"}
+
+    def fits(put: Op, taker: Op) -> bool:
+        assert put.end is not None
+        for task, take in taken.items():
+            other = puts[task]
+            after = take.start > put.end if other.priority < put.priority else other.start > put.end
+            if other.priority <= put.priority and after and take.end is not None and take.end < taker.start:
+                return False
+        return put.start <= 200
+
+    partner: dict[int, int] = {}
+
+    def augment(number: int, tried: set[int]) -> bool:
+        for at, put in enumerate(lost_tasks):
+            if at not in tried and fits(put, struck[number]):
+                tried.add(at)
+                if at not in partner or augment(partner[at], tried):
+                    partner[at] = number
+                    return True
+        return False
+
+    most = sum(augment(number, set()) for number in range(len(struck)))
+    result = check(build(ops), Context(faults=(KILL,)))
+    assert (result.counts["lost"], result.counts["lost_in_flight"]) == (len(lost_tasks), most)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.checkers import Context
+from harness.checkers.liveness import check
+from harness.protocols import FaultRecord
+from harness.verdict import Validity
+from tests.checkers.scripts import history
+
+S = 1_000_000_000
+
+
+def fault(begin: int, end: int | None, index: int = 0, *, landed: bool = True) -> FaultRecord:
+    return FaultRecord(
+        index=index, kind="kill", target="any", struck=("node-1",), classes=(), injected_ns=begin * S, landed=landed,
+        proof="", healed_ns=None if end is None else end * S, healed=end is not None, heal_proof="",
+    )  # fmt: skip
+
+
+def seconds(script: str) -> str:
+    """The script with its times in seconds."""
+    lines = []
+    for line in script.strip().splitlines():
+        when, rest = line.split(None, 1)
+        begin, _, end = when.partition("-")
+        tail = end.lstrip("0123456789")
+        end = end.removesuffix(tail) if tail else end
+        lines.append(f"{int(begin) * S}-{int(end) * S if end else ''}{tail} {rest}")
+    return "\n".join(lines)
+
+
+WORK = """
+    1-2 p enqueue 1
+    1-2 q enqueue 2
+    {0}-{0} c/w1 dequeue 1
+    {0}-{0} c/w1 complete 1
+    {1}-{1} c/w1 dequeue 2
+    {1}-{1} c/w1 complete 2
+    99-99 d drain
+"""
+
+
+def judge(script: str, *faults: FaultRecord, recovery_s: float | None = 5, drain_s: float | None = None):  # type: ignore[no-untyped-def]
+    return check(history(seconds(script)), Context(faults=faults, recovery_s=recovery_s, drain_s=drain_s))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "faults", "stalled"),
+    [
+        (22, 30, (fault(10, 20),), 0),
+        (25, 30, (fault(10, 20),), 0),
+        (26, 30, (fault(10, 20),), 1),
+        (15, 24, (fault(10, 20),), 0),
+        (15, 26, (fault(10, 20),), 1),
+        (15, 16, (fault(10, 20),), 0),
+        (26, 30, (fault(10, 20, landed=False),), 0),
+        (26, 30, (fault(10, None),), 0),
+        (26, 30, (fault(10, 20), fault(22, 24, 1)), 0),
+        (30, 31, (fault(10, 20), fault(22, 24, 1)), 1),
+        (30, 31, (fault(10, 20), fault(26, 28, 1)), 1),
+        (30, 31, (fault(10, 20), fault(10, 20, 1)), 2),
+    ],
+)
+def test_after_a_fault(first: int, second: int, faults: tuple[FaultRecord, ...], stalled: int) -> None:
+    result = judge(WORK.format(first, second), *faults)
+    assert result.counts == {"stalled": stalled}
+    assert result.validity is (Validity.INVALID if stalled else Validity.VALID)
+
+
+def test_finding_after_a_fault() -> None:
+    (finding,) = judge(WORK.format(27, 30), fault(10, 20, 3)).findings
+    assert (finding.anomaly, finding.tasks, finding.faults) == ("stalled", (1,), (3,))
+    assert finding.summary == (
+        "2 tasks waited when fault 3 (kill any) was seen healed, and none was completed within 5 s, "
+        "the first after 7.000 s"
+    )
+
+
+def test_without_a_bound_nothing_is_asked() -> None:
+    assert judge(WORK.format(80, 90), fault(10, 20), recovery_s=None).validity is Validity.VALID
+
+
+def test_what_is_lost_keeps_nobody_waiting() -> None:
+    script = "1-2 p enqueue 1\n3-4 c/w1 dequeue 1\n3-4 q enqueue 2\n5-6 c/w2 complete 2\n99-99 d drain"
+    assert judge(script, fault(10, 20)).counts == {"stalled": 0}
+
+
+def test_what_is_stuck_does() -> None:
+    script = "1-2 p enqueue 1\n3-4 q enqueue 2\n5-6 c/w2 complete 2\n99-99x d drain tasks=1"
+    (finding,) = judge(script, fault(10, 20)).findings
+    assert finding.summary.endswith("and nobody did any more")
+    # … unless the history ends before the bound.
+    assert judge(script.replace("99-99x", "22-22x"), fault(10, 20)).counts == {"stalled": 0}
+
+
+@pytest.mark.parametrize(
+    ("script", "faults", "stalled"),
+    [
+        (WORK.format(3, 12), (), 0),
+        (WORK.format(3, 13), (), 1),
+        (WORK.format(3, 13), (fault(2, 5),), 0),
+        (WORK.format(3, 16), (fault(2, 5),), 1),
+        (WORK.format(3, 16), (fault(2, None),), 0),
+        (WORK.format(3, 13) + "4-5 p enqueue 3\n14-15 c/w2 complete 3", (), 0),
+        (WORK.format(3, 4) + "4-5 p schedule 3 eta=20000000000\n29-30 c/w2 complete 3", (), 0),
+        (WORK.format(3, 4) + "4-5 p schedule 3 eta=20000000000\n29-31 c/w2 complete 3", (), 1),
+    ],
+)
+def test_at_the_end(script: str, faults: tuple[FaultRecord, ...], stalled: int) -> None:
+    result = judge(script, *faults, recovery_s=None, drain_s=10)
+    assert result.counts == {"stalled": stalled}
+    assert all("after all was submitted and healed" in finding.summary for finding in result.findings)
+
+
+@pytest.mark.parametrize(
+    ("script", "faults", "slowest"),
+    [
+        (WORK.format(5, 14), (fault(10, 20),), 4000.0),
+        (WORK.format(12, 14), (fault(10, 20), fault(11, 20, 1)), 2000.0),
+        (WORK.format(5, 6), (fault(10, 20),), None),
+        (WORK.format(5, 14), (fault(10, 20, landed=False),), None),
+        (WORK.format(5, 14), (), None),
+        # Held since before the fault: that proves nothing of what came after it.
+        ("1-2 p enqueue 1\n8-9 c/w1 dequeue 1\n12-13 c/w1 complete 1\n99-99 d drain", (fault(10, 20),), None),
+        ("1-2 p enqueue 1\n11-12 c/w1 dequeue 1\n99-99 d drain", (fault(10, 20),), 2000.0),
+    ],
+    ids=["after", "slowest of two", "nothing after", "not landed", "none", "held before", "judged by dequeues"],
+)
+def test_recovery(script: str, faults: tuple[FaultRecord, ...], slowest: float | None) -> None:
+    assert judge(script, *faults).recovery_ms_max == slowest

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.checkers import Context
+from harness.checkers.schedule import check
+from harness.verdict import Validity
+from tests.checkers.scripts import history
+
+CASES = {
+    "in time": ("0-1 p schedule 1 eta=50\n50-51 c execute 1", 0),
+    "early": ("0-1 p schedule 1 eta=50\n49-51 c execute 1", 1),
+    "twice early is one task": ("0-1 p schedule 1 eta=50\n40-41 c execute 1\n42-43 c execute 1", 1),
+    "a second one in time excuses nothing": ("0-1 p schedule 1 eta=50\n40-41 c execute 1\n60-61 c execute 1", 1),
+    "the earliest of its times counts": ("0-1 p schedule 1 eta=90\n2-3 p schedule 1 eta=50\n60-61 c execute 1", 0),
+    "enqueued first, it is not judged": (
+        "0-1 p enqueue 1\n2-3 c execute 1\n4-5 c schedule 1 entry=1 eta=90\n6-7 c execute 1",
+        0,
+    ),
+    "handed to the queue by the scheduler": (
+        "0-1 p schedule 1 eta=50\n30-31 s read_schedule tasks=1\n32-33 s enqueue 1\n34-35 c execute 1",
+        1,
+    ),
+    "judged by dequeues": ("0-1 p schedule 1 eta=50\n40-49 c dequeue 1", 1),
+    "a dequeue that may have ended in time": ("0-1 p schedule 1 eta=50\n40-50 c dequeue 1", 0),
+    "nothing scheduled": ("0-1 p enqueue 1\n2-3 c execute 1", 0),
+}
+
+
+@pytest.mark.parametrize(("script", "early"), CASES.values(), ids=CASES)
+def test_case(script: str, early: int) -> None:
+    result = check(history(script), Context())
+    assert result.counts == {"early": early}
+    assert [finding.anomaly for finding in result.findings] == ["early"] * early
+    assert result.validity is (Validity.INVALID if early else Validity.VALID)
+
+
+def test_finding() -> None:
+    (finding,) = check(history("0-1 p schedule 7 eta=5000000\n2000000-3000000 c execute 7"), Context()).findings
+    assert (finding.tasks, finding.evidence) == ((7,), (0, 1, 2, 3))
+    assert finding.summary == "task 7: c began it 3.000 ms before its time"

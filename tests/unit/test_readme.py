@@ -1,0 +1,65 @@
+"""What the README tells people to type exists, and its examples are valid."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.backends import BACKENDS
+from harness.scenario_file import read_scenarios
+from tests.unit.test_plugin import collected
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one.startswith("pytest ")])
+def test_pytest_commands_collect_something(tmp_path: Path, command: str) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "scenarios" / "mine.yaml").write_text(example("yaml"))
+    options = [word.replace("'", "") for word in command.split()[1:]]
+    assert collected(tmp_path, *options)
+
+
+@pytest.mark.parametrize("target", sorted({*re.findall(r"`make (\w+)`", README), "chaos"}))
+def test_make_targets_exist(target: str) -> None:
+    assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("verb", sorted(set(re.findall(r"huey-harness (check|doctor|down|lint|new|up)\b", README))))
+def test_commands_exist(verb: str) -> None:
+    harness = str(Path(sys.executable).with_name("huey-harness"))
+    done = subprocess.run([harness, verb, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_scenario_is_valid() -> None:
+    (scenario,) = read_scenarios(example("yaml").encode(), "README.md")
+    assert scenario.name == "slow-mornings"
+
+
+def test_the_storage_can_be_imported() -> None:
+    first_line = example("python").splitlines()[0]
+    exec(compile(first_line, "README.md", "exec"), {})
+
+
+def test_every_backend_is_in_the_table() -> None:
+    named = set(re.findall(r"`([a-z-]+)`", README[README.index("## Backends") : README.index("## What a verdict")]))
+    assert {backend.name for backend in BACKENDS} <= named
+
+
+def test_every_shipped_scenario_is_in_the_picture() -> None:
+    for path in (ROOT / "scenarios").glob("*.yaml"):
+        assert f"\n{path.stem} " in README
+
+
+def example(language: str) -> str:
+    found = re.search(rf"```{language}\n(.+?)```", README, re.DOTALL)
+    assert found is not None
+    return found[1]
