@@ -109,6 +109,7 @@ class Nemesis:
             struck=injection.struck,
             classes=injection.classes,
             landed=landed,
+            landed_ns=time.monotonic_ns() if landed else None,
         )
         self._active.append(_Active(record, injection, time.monotonic() + spec.for_))
 

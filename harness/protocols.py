@@ -207,6 +207,8 @@ class FaultRecord:
     color: str = "#888888"
     in_flight_min: int = 0
     in_flight: int = 0
+    #: When it was seen to have landed; injecting may take a while.
+    landed_ns: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ def check(history: History, context: Context) -> CheckResult:
       completed nor held is lost, which is delivery's matter: it keeps nobody waiting here.
     - `stalled` at the end: a task was completed later than `drain_s` after all faults were healed, the last
       task was put and the last schedule was due, whichever came last.
-    - `recovery_ms_max`: the slowest recovery. A fault's is the time from its injection to the end of the first
-      `complete` of a task whose dequeue was invoked after the injection, by any worker; a fault after which no
+    - `recovery_ms_max`: the slowest recovery. A fault's is the time from when it was seen to land to the end of the
+      first `complete` of a task whose dequeue was invoked after that, by any worker; a fault after which no
       such task was completed has none.
 
     Completed = a `complete` of any outcome that ended `ok`; in a history without `execute` and `complete`, a dequeue.
@@ -106,8 +106,9 @@ def _taken_ns(ops: Operations, completions: Ints) -> Ints:
 
 
 def _recovery_ms(work: _Work, fault: FaultRecord) -> float | None:
-    new = np.flatnonzero(work.taken_ns > fault.injected_ns)
-    return (int(work.end_ns[new].min()) - fault.injected_ns) / 1e6 if len(new) else None
+    landed_ns = fault.injected_ns if fault.landed_ns is None else fault.landed_ns
+    new = np.flatnonzero(work.taken_ns > landed_ns)
+    return (int(work.end_ns[new].min()) - landed_ns) / 1e6 if len(new) else None
 
 
 def _after_faults(ops: Operations, work: _Work, landed: list[FaultRecord], context: Context) -> Iterator[Finding]:

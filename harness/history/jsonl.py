@@ -86,7 +86,7 @@ def read_stream(stream: BinaryIO) -> History:
 
 def _parse(raw: bytes) -> dict[str, Any]:
     try:
-        event = _DECODER.decode(raw.decode())
+        event = _DECODER.decode(raw.rstrip(b"\r\n").decode())
     except UnicodeDecodeError as error:
         raise _Wrong(f"no UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02x}") from None
     except RecursionError:

@@ -11,6 +11,7 @@ stay possible, and a queue is as available, and as fast, as the one primary that
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -43,7 +44,9 @@ class OnceRedisCluster(RedisCluster):
       cluster which comes back under new addresses is found;
     - a node that redis-py does not know is taken from the redirection. One that owns no slot yet stands in no
       CLUSTER SLOTS, and redis-py answers an ASK to it with an AttributeError;
-    - a slot that nobody owned when the shape was last read makes it be read again.
+    - a slot that nobody owned when the shape was last read makes it be read again;
+    - of the threads that lose their connections together one reads the shape, and the others do not queue up to
+      read it after it: where no node answers, each would take a time-out for each node, one thread after the other.
 
     Raises ConnectionError where redis-py raises RedisClusterException, hiding the failure that made it look.
     """
@@ -62,6 +65,8 @@ class OnceRedisCluster(RedisCluster):
         # From here on commands with effects are sent.
         self.retry = options.no_retry()
         self.cluster_error_retry_attempts = 0
+        self._reading = threading.Lock()
+        self._readings = 0
         self._initialize = self.nodes_manager.initialize
         self.nodes_manager.initialize = self._read_shape  # type: ignore[method-assign]
 
@@ -92,13 +97,23 @@ class OnceRedisCluster(RedisCluster):
         return self.execute_command("EXISTS", *keys)
 
     def _read_shape(self, *args: Any, **kwargs: Any) -> None:
-        """redis-py's `NodesManager.initialize`. Raises ConnectionError when no node can tell the shape."""
+        """redis-py's `NodesManager.initialize`, by one thread at a time; one that waited for another leaves it at that.
+
+        redis-py then raises what made this thread look. Raises ConnectionError when no node can tell the shape.
+        """
+        before = self._readings
+        if not self._reading.acquire(timeout=options.CONNECT_TIMEOUT_S):
+            return
         try:
-            self._initialize(*args, **kwargs)
+            if self._readings == before:
+                self._initialize(*args, **kwargs)
         except (RedisClusterException, IndexError) as error:
             for seed in self._seeds():
                 self.nodes_manager.startup_nodes.setdefault(seed.name, seed)
             raise _unreachable(error) from error
+        finally:
+            self._readings += 1
+            self._reading.release()
 
     def _seeds(self) -> list[ClusterNode]:
         return [ClusterNode(host, port) for host, port in self._addresses]

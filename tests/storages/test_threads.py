@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import socket
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from huey.consumer import ProcessEnvironment
 from huey.exceptions import TaskTimeout
-from redis.exceptions import ConnectionError, RedisError
+from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 
 import harness.storages
-from harness.storages.sentinel import SharedSentinel
+from harness.storages import options
+from harness.storages.sentinel import CleanConnection, SharedSentinel
 
 from .servers import Cluster, SentinelSet, Server, sentinel_of
 
@@ -78,7 +82,7 @@ def test_one_winner(request: pytest.FixtureRequest, family: str) -> None:
 
     def try_all(index: int) -> None:
         for number in range(20):
-            if storage.put_if_empty(f"lock-{number}", b"%d" % index, ttl=60):
+            if storage.put_if_empty(f"lock-{number}", b"%d" % index):
                 winners.append(number)
 
     in_threads(try_all)
@@ -178,3 +182,57 @@ def test_threads_that_search_together_lose_no_sentinel() -> None:
     sentinel.sentinels = list(clients)
     in_threads(lambda index: sentinel.discover_master("s"))
     assert set(sentinel.sentinels) == set(clients)
+
+
+def test_threads_do_not_queue_up_to_read_the_clusters_shape(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no node answers, reading takes its time-outs once, not once for each thread."""
+    client = make(request, "Cluster", "Redis", "shape").storage.conn
+    readings: list[int] = []
+    last_has_come = threading.Event()
+
+    def unanswered() -> None:
+        readings.append(1)
+        last_has_come.wait(10)
+        raise RedisClusterException("no node answers")
+
+    def read(index: int) -> None:
+        with contextlib.suppress(ConnectionError):
+            client._read_shape()
+        last_has_come.set()
+
+    monkeypatch.setattr(client, "_initialize", unanswered)
+    monkeypatch.setattr(options, "CONNECT_TIMEOUT_S", 0.1)
+    in_threads(read)
+    assert len(readings) == 1
+    monkeypatch.undo()
+    client._read_shape()
+
+
+def test_a_scripts_refusal_by_an_old_replica_ends_the_connection() -> None:
+    """Redis 6 and before: the refusal begins with ERR, and names READONLY where redis-py does not look for it."""
+    refusal = (
+        b"-ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write against a replica.\r\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def replica() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(refusal)
+                client.recv(4096)
+
+        thread = threading.Thread(target=replica)
+        thread.start()
+        pool = SimpleNamespace(
+            is_master=True, service_name="s", check_connection=False, get_master_address=listener.getsockname
+        )
+        connection = CleanConnection(connection_pool=pool, protocol=2, lib_name=None, lib_version=None)
+        connection.connect()
+        connection.send_command("EVAL", "return redis.call('incr', KEYS[1])", 1, "k")
+        with pytest.raises(ConnectionError):
+            connection.read_response()
+        assert connection._sock is None
+        thread.join(10)
