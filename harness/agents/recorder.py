@@ -69,6 +69,12 @@ def number_in(data: bytes, huey: Any) -> int:
         return number_of_id("garbage:" + hashlib.blake2b(bytes(data), digest_size=8).hexdigest())
 
 
+class ThreadLog(LogWriter):
+    """One thread's log. `busy` while one of its storage operations is open."""
+
+    busy = False
+
+
 class Recorder:
     """The logs of one agent process. `log` is the calling thread's own, made at its first event."""
 
@@ -87,7 +93,7 @@ class Recorder:
         self._lock = threading.Lock()
 
     @property
-    def log(self) -> LogWriter:
+    def log(self) -> ThreadLog:
         """The calling thread's log."""
         try:
             return self._local.log  # type: ignore[no-any-return]
@@ -99,7 +105,7 @@ class Recorder:
         name = f"{self.agent}/{worker}" if (worker := _worker()) else self.agent
         file = f"{name.replace('/', '.')}.{self.incarnation}.{os.getpid()}.{opened}.log"
         try:
-            self._local.log = LogWriter(self.folder / file, name, incarnation=self.incarnation)
+            self._local.log = ThreadLog(self.folder / file, name, incarnation=self.incarnation)
         except OSError as error:
             # Huey would take this for an error of the storage, and go on with nobody watching.
             print(f"{name} cannot write its log: {error.strerror}: {error.filename}", file=sys.stderr, flush=True)
@@ -140,15 +146,15 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
     enqueue, dequeue = storage.enqueue, storage.dequeue
     add_to_schedule, read_schedule = storage.add_to_schedule, storage.read_schedule
     # A storage's method may call another of its own: what is written down is what Huey called.
-    inside = threading.local()
 
     def recorded_enqueue(data: bytes, priority: float | None = None, *args: Any, **kwargs: Any) -> Any:
-        if getattr(inside, "yes", False):
+        own = recorder.log
+        if own.busy:
             return enqueue(data, priority, *args, **kwargs)
-        write = recorder.log.write
+        write = own.write
         number = number_in(data, huey)
         weight = float(priority or 0)
-        inside.yes = True
+        own.busy = True
         attempts.unanswered = 0
         write(INVOKE, ENQUEUE, number, weight)
         try:
@@ -161,13 +167,14 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
             write(OK, ENQUEUE, number, weight)
             return result
         finally:
-            inside.yes = False
+            own.busy = False
 
     def recorded_dequeue(*args: Any, **kwargs: Any) -> Any:
-        if getattr(inside, "yes", False):
+        own = recorder.log
+        if own.busy:
             return dequeue(*args, **kwargs)
-        write = recorder.log.write
-        inside.yes = True
+        write = own.write
+        own.busy = True
         attempts.unanswered = 0
         write(INVOKE, DEQUEUE)
         try:
@@ -186,7 +193,7 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
                 write(FAIL, DEQUEUE)
             return data
         finally:
-            inside.yes = False
+            own.busy = False
 
     def recorded_schedule(data: bytes, ts: datetime.datetime, *args: Any, **kwargs: Any) -> Any:
         write = recorder.log.write
@@ -262,10 +269,11 @@ def _record_execute(huey: Any, recorder: Recorder) -> None:
         number = number_of_id(task.id)
         body = task.execute
         state.outcome = log.DONE
-        state.begun = state.ended = False
+        begun = ended = False
 
         def recorded_body() -> Any:
-            state.begun = True
+            nonlocal begun, ended
+            begun = True
             write(INVOKE, EXECUTE, number)
             try:
                 value = body()
@@ -273,7 +281,7 @@ def _record_execute(huey: Any, recorder: Recorder) -> None:
                 write(OK, EXECUTE, number, error=log.E_OTHER)
                 raise
             write(OK, EXECUTE, number)
-            state.ended = True
+            ended = True
             return value
 
         task.execute = recorded_body
@@ -281,7 +289,7 @@ def _record_execute(huey: Any, recorder: Recorder) -> None:
             result = execute(task, *args, **kwargs)
         except BaseException:
             # The body may have done its work, and what comes after it failed. Open, unless it never began.
-            if state.begun:
+            if begun:
                 write(INVOKE, COMPLETE, number)
                 write(INFO, COMPLETE, number, error=log.E_OTHER)
             raise
@@ -289,7 +297,7 @@ def _record_execute(huey: Any, recorder: Recorder) -> None:
             # Huey may hand the same object on to a retry: leave it as it was.
             del task.execute
         outcome = state.outcome
-        if outcome is not None and (state.ended or outcome != log.DONE):
+        if outcome is not None and (ended or outcome != log.DONE):
             write(INVOKE, COMPLETE, number, outcome=outcome)
             write(OK, COMPLETE, number, outcome=outcome)
         return result

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from harness.history import log
 from harness.history.columns import History, HistoryBuilder
@@ -81,14 +82,14 @@ def parse(text: str) -> list[Op]:
 def build(ops: Iterable[Op], dropped: int = 0, warnings: tuple[str, ...] = ()) -> History:
     """The history of these operations; one with `how` 0 is a single `info` event (of the nemesis)."""
     builder = HistoryBuilder()
-    events = []
+    events: list[tuple[int, str, int, int, dict[str, Any]]] = []
     for op in ops:
         f = builder.f_code(op.f)
         if op.how == 0:
             events.append((op.start, op.process, log.INFO, f, {"value": op.value, "outcome": op.outcome}))
             continue
         takes = f in (log.DEQUEUE, log.READ_SCHEDULE, log.DRAIN)
-        asked = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome}
+        asked: dict[str, Any] = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome}
         about = {"task": op.task, "entry": op.entry}
         events.append((op.start, op.process, log.INVOKE, f, asked if takes else {**asked, **about}))
         if op.end is not None:
@@ -96,7 +97,7 @@ def build(ops: Iterable[Op], dropped: int = 0, warnings: tuple[str, ...] = ()) -
             events.append((op.end, op.process, op.how, f, told))
     # Stable: a process that ends one operation and invokes the next at one instant did so in that order.
     for time, process, type_, f, fields in sorted(events, key=lambda event: event[0]):
-        builder.add(time, process, type_, f, **fields)  # type: ignore[arg-type]
+        builder.add(time, process, type_, f, **fields)
     return builder.build(dropped, warnings)
 
 

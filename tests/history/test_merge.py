@@ -154,7 +154,7 @@ def test_a_name_that_is_taken(tmp_path: Path, clock: list[int]) -> None:
     write(tmp_path / "a.log", "c.1", (INVOKE, DEQUEUE))
     write(tmp_path / "b.log", "c", (INVOKE, DEQUEUE), (INFO, DEQUEUE), (INVOKE, DEQUEUE))
     names = [line.split()[0] for line in lines(read_run(tmp_path))]
-    assert names == ["c.1", "c", "c", "c.2"] or len(set(names)) == 3
+    assert len(set(names)) == 3
 
 
 def test_lists(tmp_path: Path, clock: list[int]) -> None:
