@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from harness.session import Options, Session, all_backends, scenarios_in_file, v
 #: What a scenario file is known by; other YAML in a project is none of ours.
 _MARK = b"apiVersion: huey-harness/"
 _MARK_WITHIN = 4096
+#: `--huey-keep` forgets nobody's topology for ever.
+KEEP_S = 3600.0
 
 
 class ScenarioFailed(Exception):
@@ -59,6 +62,8 @@ class ScenarioItem(pytest.Item):
         if excused and not self.plugin.session.options.strict:
             pytest.xfail(_limits(findings))
         if verdict["validity"] != "valid":
+            if self.plugin.session.options.keep:
+                self.session.shouldfail = "--huey-keep: the topology of this failure is kept"
             raise ScenarioFailed(result.story)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -182,12 +187,22 @@ class Plugin:
         items.sort(key=lambda item: order[item.group] if isinstance(item, ScenarioItem) else -1)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """End what runs, write the report. Also after Ctrl-C."""
+        if session.shouldfail and self.session.options.keep:
+            self._hold()
         try:
             self._report = self.session.close()
         except HarnessError as error:
             self._report_error = str(error)
+
+    def _hold(self) -> None:
+        """Let a person look at what failed, until Ctrl-C, or for an hour."""
+        self.live.say(["", "--huey-keep: still running, until Ctrl-C:", *self.session.reach()])
+        try:
+            threading.Event().wait(KEEP_S)
+        except KeyboardInterrupt:
+            self.live.say(["ended"])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table, and where the report is."""
@@ -219,6 +234,7 @@ def _options(values: Mapping[str, Any]) -> Options:
         scenarios=tuple(values["scenario"] or ()),
         seed=values["seed"],
         scale=scale,
+        keep=bool(values["keep"]),
         strict=bool(values["strict"]),
         report=Path(values["report"]),
         replay=Path(values["replay"]) if values["replay"] else None,

@@ -55,6 +55,10 @@ class Live:
             self._write("\r\x1b[2K")
             self._shown = False
 
+    def say(self, lines: list[str]) -> None:
+        """Plain lines, whatever pytest captures."""
+        self._write("\n".join(lines) + "\n")
+
     def _write(self, text: str) -> None:
         # Around pytest's capture, which would take it for a test's own output.
         capture: Any = self._config.pluginmanager.get_plugin("capturemanager")

@@ -16,6 +16,11 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("scale", "multiplies every workload's task count", {}),
     ("strict", "known limits fail instead of xfail", {"action": "store_true"}),
     ("report", "folder for reports", {}),
+    (
+        "keep",
+        "after a failure, leave the topology running until Ctrl-C, and say how to reach it",
+        {"action": "store_true"},
+    ),
     ("replay", "a run's folder: the same plan again", {}),
 )
 DEFAULTS = {"runtime": "auto", "server": "valkey-9", "scale": "1", "report": "reports"}

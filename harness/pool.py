@@ -39,6 +39,17 @@ class Pool:
         self._key, self._held = (kind, spec), (runtime, topology)
         return self._held
 
+    def reach(self) -> list[str]:
+        """How to reach the servers of what is held, a line each."""
+        if self._held is None:
+            return []
+        runtime, topology = self._held
+        roles = {member.name: member.role for member in topology.members()}
+        return [
+            f"{name} ({roles.get(name, '?')}) {node.address}: valkey-cli -s {runtime.root / name / 's.sock'}"
+            for name, node in topology.nodes.items()
+        ]
+
     def close(self) -> None:
         """End what is held, if anything is."""
         if self._held is not None:

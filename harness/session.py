@@ -140,6 +140,10 @@ class Session:
                 self._judge(plan, folder, time.monotonic() - began)
         return self.results[-1]
 
+    def reach(self) -> list[str]:
+        """How to reach what still runs, a line each."""
+        return self._pool.reach()
+
     def close(self) -> Path | None:
         """End what runs, write the report; its path, or None when there is nothing to report."""
         self._pool.close()

@@ -172,7 +172,7 @@ def _match_scheduled(ops: Operations, found: dict[int, Place], takers: list[_Tak
         if place.where != "schedule":
             continue
         for taker in takers:
-            due = ops.eta[place.row] <= ops.start_ns[taker.row] + ETA_SLACK_NS
+            due = int(ops.eta[place.row]) <= int(ops.start_ns[taker.row]) + ETA_SLACK_NS
             if due and ops.start_ns[place.row] <= taker.until_ns:
                 found[task] = dataclasses.replace(place, faults=taker.faults, taker=taker.row)
                 break

@@ -507,7 +507,7 @@ def _operations(rng: random.Random) -> list[Op]:
     return ops
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(seed=st.integers(0, 1 << 48))
 def test_agrees_with_the_contract_read_slowly(seed: int) -> None:
     ops = _operations(random.Random(seed))
@@ -537,7 +537,7 @@ def test_what_a_broken_queue_does_is_noticed(seed: int, change: object, anomaly:
     assert result.counts[anomaly] == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 1 << 48))
 def test_as_many_as_possible_are_in_flight(seed: int) -> None:
     """Against augmenting paths over all pairs: a task fits a dequeue without an end unless it was put too late, or the

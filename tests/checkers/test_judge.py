@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from harness.checkers import CHECKERS, Context
+from harness.checkers import CHECKERS, ORDERS, Context, Order
 from harness.checkers.judge import judge
 from harness.checkers.limits import cover
+from harness.checkers.nemesis import faults_of
 from harness.history.columns import History
 from harness.protocols import FaultRecord, KnownLimit
 from harness.registry import UnknownName
 from harness.verdict import COUNT_NAMES, CheckResult, Finding, Validity
 from tests.checkers.scripts import history
+from tests.history.test_jsonl import histories
 
 KILL = FaultRecord(
     index=4, kind="kill", target="consumer", struck=("consumer-1",), classes=("worker-crash",), injected_ns=100,
@@ -103,3 +107,15 @@ def test_cover(anomaly: str, faults: tuple[int, ...], limit: str | None) -> None
     context = Context(faults=(other, KILL, absent), limits=(LIMIT,))
     (finding,) = cover([Finding(anomaly, (1,), (), "", faults=faults)], context)
     assert finding.limit == limit
+
+
+@settings(max_examples=150, deadline=None)
+@given(record=histories(), order=st.sampled_from(ORDERS), struck=st.booleans())
+def test_no_history_crashes_a_checker(record: History, order: Order, struck: bool) -> None:
+    nodes = (FaultRecord(**{**vars(KILL), "struck": ("node-1", *record.processes)}),)
+    context = Context(
+        order=order, faults=nodes if struck else faults_of(record), limits=(LIMIT,), recovery_s=1, drain_s=1
+    )
+    verdict = judge(record, context)
+    assert not any("crashed" in reason for reason in verdict.reasons), verdict.reasons
+    assert all(0 <= index < len(record) for finding in verdict.findings for index in finding.evidence)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 
 from harness.runtimes import processes
 from harness.runtimes.sweep import default_parent, sweep_local
@@ -120,3 +121,26 @@ def test_up_and_down() -> None:
     assert '"url"' in up.stdout
     down = subprocess.run([*harness, "down"], capture_output=True, text=True, timeout=60, check=True)
     assert "ended" in down.stdout
+
+
+def test_keep_leaves_the_topology_running_until_ctrl_c(tmp_path: Path) -> None:
+    options = ("--huey-backend=tests.e2e.broken:Drops", "--huey-scenario=steady", "--huey-runtime=local")
+    job = subprocess.Popen(
+        command(tmp_path, *options, "--huey-keep", "--huey-scale=0.2"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert job.stdout is not None
+    line = ""
+    for line in job.stdout:
+        if "valkey-cli -s " in line:
+            break
+    path = line.rpartition(" ")[2].strip()
+    client = redis.Redis(unix_socket_path=path)
+    assert client.ping()
+    client.close()
+    job.send_signal(signal.SIGINT)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert not Path(path).exists()

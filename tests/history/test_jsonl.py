@@ -268,7 +268,7 @@ def _operation(draw: st.DrawFn, process: str, f: int) -> tuple[Any, ...]:
     return (process, log.INVOKE, f, {**fields, **asked}), (process, how, f, {**fields, **told})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(history=histories())
 def test_round_trip(history: History) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -302,7 +302,7 @@ def same(one: History, other: History) -> None:
         assert one.done_of(index).tolist() == other.done_of(index).tolist()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_no_bytes_crash_the_reader(data: st.DataObject) -> None:
     """What is read is a history, or a HistoryError says where it is none."""

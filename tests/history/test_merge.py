@@ -299,7 +299,7 @@ def test_a_writer_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     assert len(history) - 2 * len(tasks) in (0, -1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 1 << 48))
 def test_no_bytes_crash_the_reader(seed: int) -> None:
     rng = random.Random(seed)
