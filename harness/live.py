@@ -35,16 +35,17 @@ class Live:
                 return
             doing = " + ".join(faults)
             state = f"{phase}{f', {doing}' if doing else ''}"
+            counts = f": {acknowledged}/{tasks} enqueued, {completed} completed" if acknowledged else ""
             if reporter.isatty:
                 if state == last[0] and time.monotonic() < self._at:
                     return
                 self._at = time.monotonic() + _REFRESH_S
-                line = f"  {title}  {state}  {acknowledged}/{tasks} enqueued, {completed} completed"
+                line = f"  {title}  {state}{counts}"
                 width = reporter._tw.fullwidth - 1
                 self._write("\r\x1b[2K" + line[:width])
                 self._shown = True
             elif state != last[0]:
-                self._write(f"\n  {state}: {acknowledged}/{tasks} enqueued, {completed} completed")
+                self._write(f"\n  {state}{counts}")
             last[0] = state
 
         return tell

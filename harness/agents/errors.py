@@ -131,7 +131,7 @@ def watch_redis() -> bool:
     # Error replies: the attempt was answered. The last two derive from ConnectionError, and are replies all the same.
     replies = (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError)
     base: Any = getattr(connection, "AbstractConnection", None) or connection.Connection
-    send, read, connect = base.send_packed_command, base.read_response, base.connect
+    send, read = base.send_packed_command, base.read_response
 
     def watched_send(self: Any, *args: Any, **kwargs: Any) -> Any:
         # Sending connects first if need be; an error from there is no unanswered attempt.
@@ -152,6 +152,28 @@ def watch_redis() -> bool:
                 attempts.unanswered += 1
             raise
 
+    base.send_packed_command = watched_send
+    base.read_response = watched_read
+    # How a connection is made goes by several names: by version, and behind Sentinel.
+    for kind in (base, _sentinel_connection()):
+        for name in ("connect", "connect_check_health"):
+            if kind is not None and name in vars(kind):
+                setattr(kind, name, _handshake(vars(kind)[name]))
+    _watching = True
+    return True
+
+
+def _sentinel_connection() -> Any:
+    try:
+        from redis.sentinel import SentinelManagedConnection
+    except ImportError:
+        return None
+    return SentinelManagedConnection
+
+
+def _handshake(connect: Any) -> Any:
+    """`connect`, with whatever it sends counted as a handshake, asking a sentinel for the primary included."""
+
     def watched_connect(self: Any, *args: Any, **kwargs: Any) -> Any:
         if getattr(self, "_sock", None) is not None:
             return connect(self, *args, **kwargs)
@@ -164,8 +186,4 @@ def watch_redis() -> bool:
         finally:
             attempts.handshakes -= 1
 
-    base.send_packed_command = watched_send
-    base.read_response = watched_read
-    base.connect = watched_connect
-    _watching = True
-    return True
+    return watched_connect

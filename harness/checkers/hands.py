@@ -198,7 +198,7 @@ def _match_queued(
     free = np.ones(len(tasks), dtype=np.bool_)
     for taker in sorted(takers, key=lambda one: one.until_ns):
         asked_at = entries.at[ops.invoke[taker.row]]
-        eligible = np.flatnonzero(free & (put_ns <= taker.until_ns) & (gone >= asked_at))
+        eligible = np.flatnonzero(free & (put_ns <= taker.until_ns) & (gone > asked_at))
         if len(eligible):
             chosen = int(eligible[np.argmin(gone[eligible])])
             free[chosen] = False
@@ -207,7 +207,7 @@ def _match_queued(
 
 
 def _gone(entries: Entries, ops: Operations, puts: Ints, context: Context) -> Ints:
-    """By which cell the queue's order says that each of these entries was taken; FOREVER where it says nothing."""
+    """Before which cell the queue's order says that each of these entries was taken; FOREVER where it says nothing."""
     by = np.full(len(puts), FOREVER, dtype=np.int64)
     # What was handed back may be overtaken.
     bound = np.flatnonzero(ops.f[puts] == log.ENQUEUE)

@@ -39,6 +39,7 @@ def faults_of(history: History) -> tuple[FaultRecord, ...]:
                 classes=(),
                 injected_ns=times.get(log.INJECT, first_ns),
                 landed=at_its_word or log.LANDED in times,
+                landed_ns=times.get(log.LANDED),
                 proof="",
                 healed_ns=healed_ns,
                 healed=healed_ns is not None,

@@ -89,7 +89,7 @@ def _decide(entries: Entries, slots: Slots, *, fifo: bool) -> _Decision:
 
     Each such dequeue takes at most one of the entries that wait to the end, from its own invoke on. If all of them
     were taken as early as any could be and something is still wrong, that is certain. An entry that alone is in
-    the way of a dequeue must have been taken before that one's last cell: these are matched by
+    the way of a dequeue must have been taken before that one's end: these are matched by
     earliest deadline, and if there are not enough takers, an inversion is certain. Under the matching, order is checked
     exactly; if nothing is wrong then, all is explained. What remains is undecided.
     """
@@ -105,7 +105,7 @@ def _decide(entries: Entries, slots: Slots, *, fifo: bool) -> _Decision:
     matched: list[int] = []
     taker = 0
     for one in needy.tolist():
-        if taker < len(entries.open_from) and entries.open_from[taker] <= deadlines[one]:
+        if taker < len(entries.open_from) and entries.open_from[taker] < deadlines[one]:
             matched.append(one)
             taker += 1
     swept = sweep(_taken_from(slots, waiting[matched], entries.open_from[: len(matched)]), fifo=fifo)
@@ -124,13 +124,11 @@ def _taken_from(slots: Slots, entries: Ints, cells: Ints) -> Slots:
 
 
 def _deadlines(slots: Slots, waiting: Ints, soonest: Swept, *, fifo: bool) -> Ints:
-    """For each waiting entry the last cell by which it must be gone, or FOREVER: see `gone_by`."""
-    seen = slots.take_to < slots.cells
-    seen[soonest.inverted] = False
-    takers = np.flatnonzero(seen)
+    """For each waiting entry the cell before which it must be gone, or FOREVER: see `gone_by`."""
+    takers = np.flatnonzero(slots.take_to < slots.cells)
     return gone_by(
         slots.cells,
-        Takers(slots.priority[takers], slots.put_from[takers], soonest.first[takers], soonest.last[takers]),
+        Takers(slots.priority[takers], slots.put_from[takers], soonest.first[takers], slots.take_to[takers]),
         slots.priority[waiting],
         slots.put_to[waiting],
         fifo=fifo,

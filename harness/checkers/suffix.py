@@ -1,4 +1,4 @@
-"""By when must something be gone? The least value among what comes after it and ranks below it, in O((n + m) log n)."""
+"""Before what must something be gone? The least value among what comes after it and ranks below it, in O((n + m) log n)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from harness.history.columns import Floats, Ints
 @dataclass(frozen=True, eq=False)
 class Takers:
     """Entries that were taken: their priority, the cell from which on they can have been put, the first cell in which
-    they can have been taken, and the cell by which they were."""
+    they can have been taken, and the cell before which they were."""
 
     priority: Floats
     put_from: Ints
     first: Ints
-    by: Ints
+    before: Ints
 
 
 def gone_by(cells: int, takers: Takers, priority: Floats, put_to: Ints, *, fifo: bool) -> Ints:
-    """For each entry that was put by `put_to`, the cell by which it must have been taken, or FOREVER.
+    """For each entry that was put by `put_to`, the cell before which it must have been taken, or FOREVER.
 
     It would have been taken before anything of a lower priority that can only have been taken after it was put,
     and, with `fifo`, before anything of its own priority that was put after it.
     """
     lower = least_below(
         cells,
-        list(zip(takers.priority.tolist(), takers.first.tolist(), takers.by.tolist(), strict=True)),
+        list(zip(takers.priority.tolist(), takers.first.tolist(), takers.before.tolist(), strict=True)),
         list(zip(priority.tolist(), put_to.tolist(), strict=True)),
     )
     by = np.array(lower, dtype=np.int64)
@@ -41,7 +41,7 @@ def gone_by(cells: int, takers: Takers, priority: Floats, put_to: Ints, *, fifo:
         if not len(mine):
             continue
         mine = mine[np.argsort(takers.put_from[mine], kind="stable")]
-        least = np.minimum.accumulate(takers.by[mine][::-1])[::-1]
+        least = np.minimum.accumulate(takers.before[mine][::-1])[::-1]
         asking = np.flatnonzero(priority == value)
         at = np.searchsorted(takers.put_from[mine], put_to[asking], side="right")
         found = at < len(mine)

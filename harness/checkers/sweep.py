@@ -44,16 +44,15 @@ class Swept:
     """What no order explains.
 
     `inverted` are entries that were taken while more important ones were there all the time; `overtaking` those
-    that were taken before an older equal one, `overtaken` (by entry) the older one. `first` and `last` are the
-    cells in which an entry can have been taken, in view of the more important ones (`cells`: after the end).
-    `owner` names, for a cell that is covered, an entry that covers it, of the highest priority.
+    that were taken before an older equal one, `overtaken` (by entry) the older one. `first` is the first cell in
+    which an entry can have been taken, in view of the more important ones (`cells`: after the end). `owner` names,
+    for a cell that is covered, an entry that covers it, of the highest priority.
     """
 
     inverted: Ints
     overtaking: Ints
     overtaken: Ints
     first: Ints
-    last: Ints
     owner: list[int]
 
     @property
@@ -64,56 +63,46 @@ class Swept:
 
 def sweep(slots: Slots, *, fifo: bool) -> Swept:
     """Hold entries against the order: larger priorities first, and with `fifo` equal ones in the order they came."""
-    # Seen being taken, it was put before; taken, it was put before that too.
-    put_to = np.minimum(slots.put_to, slots.take_to)
+    # Taken, it was put before that.
     take_from = np.maximum(slots.take_from, slots.put_from)
-    first, last, inverted, owner = _cover(slots, put_to, take_from)
+    first, inverted, owner = _cover(slots, take_from)
     if fifo:
-        overtaking, overtaken = _overtaking(slots, put_to, first, last, inverted)
+        overtaking, overtaken = _overtaking(slots, first, inverted)
     else:
         overtaking, overtaken = np.empty(0, dtype=np.int64), np.full(len(slots), NOBODY, dtype=np.int64)
-    return Swept(np.flatnonzero(inverted).astype(np.int64), overtaking, overtaken, first, last, owner)
+    return Swept(np.flatnonzero(inverted).astype(np.int64), overtaking, overtaken, first, owner)
 
 
-def _cover(slots: Slots, put_to: Ints, take_from: Ints) -> tuple[Ints, Ints, Bools, list[int]]:
-    """From high priorities to low: who finds a cell that nothing more important covers, and which are the first
-    and the last such; then its class covers its own cells too. The cover only grows: union-find over the next
-    cell that is free, and the one before."""
-    # What may be taken after the end is in nobody's way then.
-    first, last = take_from.copy(), np.where(slots.take_to < slots.cells, slots.take_to - 1, slots.cells)
+def _cover(slots: Slots, take_from: Ints) -> tuple[Ints, Bools, list[int]]:
+    """From high priorities to low: who finds a cell that nothing more important covers, and which is the first such;
+    then its class covers its own cells too. The cover only grows: union-find over the next cell that is free."""
+    first = take_from.copy()
     inverted: Bools = np.zeros(len(slots), dtype=np.bool_)
     by_class = np.argsort(-slots.priority, kind="stable")
     bounds = np.flatnonzero(np.diff(slots.priority[by_class])) + 1
     classes = np.split(by_class, bounds)
     if len(classes) < 2:
-        return first, last, inverted, []
+        return first, inverted, []
     cells = slots.cells
     after = list(range(cells + 1))
-    # Shifted by one: before[i + 1] is about cell i, and 0 means that there is none.
-    before = list(range(cells + 1))
     owner = [NOBODY] * cells
     for number, members in enumerate(classes):
         froms, tos = take_from[members].tolist(), slots.take_to[members].tolist()
         if number:
             for entry, take, to in zip(members.tolist(), froms, tos, strict=True):
-                if take >= cells:
-                    continue
                 free = _find(after, take)
-                if to >= cells:
-                    first[entry] = min(free, cells)
-                elif free < to:
-                    first[entry], last[entry] = free, _find(before, to) - 1
+                if free < to or to >= cells:
+                    first[entry] = free
                 else:
                     inverted[entry] = True
         if number + 1 < len(classes):
-            for entry, put, to in zip(members.tolist(), put_to[members].tolist(), froms, strict=True):
+            for entry, put, to in zip(members.tolist(), slots.put_to[members].tolist(), froms, strict=True):
                 cell = _find(after, put) if put < to else to
                 while cell < to:
                     owner[cell] = entry
                     after[cell] = cell + 1
-                    before[cell + 1] = cell
                     cell = _find(after, cell + 1)
-    return first, last, inverted, owner
+    return first, inverted, owner
 
 
 def _find(links: list[int], at: int) -> int:
@@ -122,26 +111,29 @@ def _find(links: list[int], at: int) -> int:
     return at
 
 
-def _overtaking(slots: Slots, put_to: Ints, first: Ints, last: Ints, inverted: Bools) -> tuple[Ints, Ints]:
-    """In a class, b overtakes a: a was put before b's put was invoked, and b's last cell lies before a's first."""
+def _overtaking(slots: Slots, first: Ints, inverted: Bools) -> tuple[Ints, Ints]:
+    """In a class, b overtakes a: a was put before b's put was invoked, and all of b's cells lie before a's first.
+
+    That one is free for all of the class: if it lies before the end of b's taking, b can have been taken in it too.
+    """
     overtaken = np.full(len(slots), NOBODY, dtype=np.int64)
     if not len(slots):
         return np.empty(0, dtype=np.int64), overtaken
     _, rank = np.unique(slots.priority, return_inverse=True)
     width = slots.cells + 2
     base: Ints = rank.astype(np.int64) * width
-    older = np.argsort(base + put_to, kind="stable")
+    older = np.argsort(base + slots.put_to, kind="stable")
     # The latest first cell among those put so far, and whose it is; a class of its own for each priority.
     latest = np.maximum.accumulate((base + first)[older])
     is_new = np.r_[True, latest[1:] > latest[:-1]]
     whose = older[np.maximum.accumulate(np.where(is_new, np.arange(len(older)), 0))]
 
-    # put_to of the older is an end, put_from an invoke: they never share a cell, so `left` = strictly before.
-    count = np.searchsorted((base + put_to)[older], base + slots.put_from, side="left")
-    candidates = np.flatnonzero((count > 0) & ~inverted)
+    count = np.searchsorted((base + slots.put_to)[older], base + slots.put_from)
+    # What may be taken after the end is in nobody's way then.
+    candidates = np.flatnonzero((count > 0) & ~inverted & (slots.take_to < slots.cells))
     candidate_latest = latest[count[candidates] - 1]
     # Where nobody of this class was put before, the latest is of a lower one, and too small.
-    overtaking = candidates[candidate_latest > base[candidates] + last[candidates]].astype(np.int64)
+    overtaking = candidates[candidate_latest >= base[candidates] + slots.take_to[candidates]].astype(np.int64)
     overtaken[overtaking] = whose[count[overtaking] - 1]
     return overtaking, overtaken
 
@@ -149,14 +141,13 @@ def _overtaking(slots: Slots, put_to: Ints, first: Ints, last: Ints, inverted: B
 def competing(slots: Slots, *, any_other: bool) -> int:
     """How many entries were taken while another one of another priority (`any_other`: another one) was certainly there
     for as long as the taking lasted."""
-    put_to = np.minimum(slots.put_to, slots.take_to)
-    present = np.flatnonzero(put_to < slots.take_from)
-    present = present[np.argsort(put_to[present], kind="stable")]
+    present = np.flatnonzero(slots.put_to < slots.take_from)
+    present = present[np.argsort(slots.put_to[present], kind="stable")]
     takers = np.flatnonzero(slots.take_to < slots.cells)
     takers = takers[np.argsort(slots.take_from[takers], kind="stable")]
     arrivals = list(
         zip(
-            put_to[present].tolist(),
+            slots.put_to[present].tolist(),
             slots.take_from[present].tolist(),
             slots.priority[present].tolist(),
             strict=True,

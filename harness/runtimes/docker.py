@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -114,8 +115,9 @@ def docker_works() -> str | None:
         try:
             client = engine.connect().client
             try:
-                # Stands in for a server's image, so that nothing need be pulled.
-                image = images.Images(client).agent()
+                with engine.telling("no container can be run"):
+                    # Stands in for a server's image, so that nothing need be pulled.
+                    image = images.Images(client).agent()
             finally:
                 client.close()
             runtime = DockerRuntime(Path(folder), f"trial-{secrets.token_hex(4)}", image)
@@ -123,7 +125,7 @@ def docker_works() -> str | None:
                 return None if "links" in runtime.capabilities else runtime.describe()
             finally:
                 runtime.close()
-        except (HarnessError, docker.errors.DockerException) as error:
+        except HarnessError as error:
             return str(error)
 
 
@@ -435,7 +437,7 @@ class DockerRuntime:
             inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return self._container(
             reference,
-            name=spec.name,
+            name=f"-{spec.name}",
             entrypoint=[images.SHELL, "-c", _GATE_SCRIPT, _GATE],
             command=[program, *spec.args],
             environment={**inherited, **spec.env},
@@ -497,10 +499,12 @@ class DockerRuntime:
         token = self.root / f".same-files-{self.label}"
         token.write_text(secrets.token_hex(8))
         try:
-            self._start_steward()
-            # While its interpreter starts:
-            self._network = self._make_network()
-            self._server = self._images.server(server, server_binary)
+            # The engine takes a good while for each: let it do both at once.
+            with ThreadPoolExecutor(1) as pool:
+                network = pool.submit(self._make_network)
+                self._start_steward()
+                self._server = self._images.server(server, server_binary)
+                self._network = network.result()
             self._greet(token)
         finally:
             token.unlink()
@@ -510,7 +514,8 @@ class DockerRuntime:
         modules = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
         steward = self._container(
             self._agent_image,
-            name="steward",
+            # Not to be mistaken for a node of that name.
+            name=".steward",
             entrypoint=[sys.executable, "-m", _STEWARD_MODULE],
             command=[],
             environment={"PYTHONPATH": modules, "PYTHONSAFEPATH": "1"},
@@ -582,7 +587,7 @@ class DockerRuntime:
             docker_client_kw={"version": self._api_version, "timeout": _REQUEST_S},
             command=options.pop("command"),
             env=options.pop("environment"),
-            name=f"huey-harness-{self.label}-{name}",
+            name=f"huey-harness-{self.label}{name}",
         )
         container.with_kwargs(
             labels=engine.labels(self.label),
@@ -604,7 +609,7 @@ class DockerRuntime:
         """What a command prints in a container of the server's image."""
         container = self._container(
             self._server.reference,
-            name="version",
+            name=".version",
             mounts=[],
             entrypoint=command[:1],
             command=command[1:],

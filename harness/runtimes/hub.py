@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
-from typing import Any, NamedTuple
-
-from pyroute2 import IPRoute
+from typing import NamedTuple
 
 from harness.runtimes import kernel, netns
+from harness.runtimes.rtnl import Peer, Rtnl
 
 #: The world is private, so this can collide with nothing.
 SUBNET = "10.77.0"
@@ -22,12 +20,6 @@ INDEX_MAX = 250
 #: Numbers of interfaces. The hub's are chosen here, above those that the kernel hands out, so that they need no
 #: look-up: the hub's end of node i is _HUB + i.
 _LO, _HUB = 1, 1000
-
-_RTM_NEWNEIGH = 28
-_REQUEST, _ACK, _REPLACE, _CREATE = 0x1, 0x4, 0x100, 0x400
-_PERMANENT = 0x80
-_NDA_DST, _NDA_LLADDR = 1, 2
-_ERROR = 2
 
 
 def address_of(index: int) -> str:
@@ -44,21 +36,21 @@ class Port(NamedTuple):
 
     node: int
     namespace_fd: int
-    netlink: Any
+    netlink: Rtnl
 
 
 class Hub:
     """The bridge, and what hangs on it; nodes go by their index.
 
-    All methods raise OSError, or NetlinkError of pyroute2.
+    All methods raise OSError.
     """
 
     def __init__(self) -> None:
         self._home_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._netlink: Any = IPRoute()
-        self._netlink.link("set", index=_LO, state="up")
-        self._netlink.link("add", index=_HUB, ifname="hub", kind="bridge")
-        self._netlink.link("set", index=_HUB, state="up")
+        self._netlink = Rtnl()
+        self._netlink.bring_up(_LO)
+        self._netlink.add_bridge(_HUB, "hub")
+        self._netlink.bring_up(_HUB)
         self._ports: dict[int, Port] = {}
 
     def attach(self, index: int) -> None:
@@ -66,29 +58,34 @@ class Hub:
         kernel.unshare(kernel.CLONE_NEWNET)
         try:
             namespace_fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            inner: Any = IPRoute()
-            neighbours = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+            inner = Rtnl()
+            # Its number in there is the kernel's to choose, so it is asked for where it can be seen.
+            self._pair(index, namespace_fd)
+            eth0 = socket.if_nametoindex("eth0")
         finally:
-            kernel.setns(self._home_fd, kernel.CLONE_NEWNET)
-        mac = ":".join(f"{byte:02x}" for byte in _mac_of(index))
-        peer = {"ifname": "eth0", "net_ns_fd": namespace_fd, "address": mac}
-        self._netlink.link("add", index=_HUB + index, ifname=f"node{index}", kind="veth", peer=peer)
-        self._netlink.link("set", index=_HUB + index, master=_HUB, state="up")
-        eth0 = inner.link_lookup(ifname="eth0")[0]
-        inner.link("set", index=_LO, state="up")
-        inner.link("set", index=eth0, state="up")
-        inner.addr("add", index=eth0, address=address_of(index), prefixlen=24)
+            netns.enter(self._home_fd)
+        inner.bring_up(_LO)
+        inner.bring_up(eth0)
+        inner.add_address(eth0, address_of(index), 24)
         netns.prepare(inner)
-        with neighbours:
-            _know_all(neighbours, eth0, index)
+        # A cut also swallows the answers to address look-ups: without these entries a cut link would answer with "no
+        # route to host" instead of silence, and the first packet after a heal would wait for a look-up.
+        others = [other for other in range(1, INDEX_MAX + 1) if other != index]
+        inner.know(eth0, {address_of(other): _mac_of(other) for other in others})
         self._ports[index] = Port(index, namespace_fd, inner)
+
+    def _pair(self, index: int, namespace_fd: int) -> None:
+        """Make the pair of interfaces. The hub's socket speaks for the hub, wherever this process is."""
+        peer = Peer(0, "eth0", _mac_of(index), namespace_fd)
+        self._netlink.add_veth(_HUB + index, f"node{index}", peer)
+        self._netlink.bring_up(_HUB + index, bridge=_HUB)
 
     def detach(self, index: int) -> None:
         """Take a node's network away, and every cut of it."""
         port = self._ports.pop(index)
         for other in self._ports.values():
             netns.restore(other.netlink, address_of(index))
-        self._netlink.link("del", index=_HUB + index)
+        self._netlink.remove_link(_HUB + index)
         port.netlink.close()
         os.close(port.namespace_fd)
 
@@ -115,25 +112,3 @@ class Hub:
     def datagram_socket(self, index: int) -> socket.socket:
         """An unbound datagram socket that belongs to a node's network, whoever uses it."""
         return netns.socket_in(self._ports[index].namespace_fd, self._home_fd, socket.SOCK_DGRAM)
-
-
-def _know_all(netlink: socket.socket, interface: int, own_index: int) -> None:
-    """Enter every possible neighbour for good, in one message.
-
-    A cut also swallows the answers to address look-ups: without these entries a cut link would answer with
-    "no route to host" instead of silence, and the first packet after a heal would wait for a look-up.
-    """
-    others = [index for index in range(1, INDEX_MAX + 1) if index != own_index]
-    batch = bytearray()
-    for index in others:
-        body = struct.pack("=BxxxiHBB", socket.AF_INET, interface, _PERMANENT, 0, 0)
-        body += struct.pack("=HH4s", 8, _NDA_DST, socket.inet_aton(address_of(index)))
-        body += struct.pack("=HH6sxx", 10, _NDA_LLADDR, _mac_of(index))
-        flags = _REQUEST | _CREATE | _REPLACE | (_ACK if index == others[-1] else 0)
-        batch += struct.pack("=IHHII", 16 + len(body), _RTM_NEWNEIGH, flags, index, 0) + body
-    netlink.settimeout(1.0)
-    netlink.sendto(batch, (0, 0))
-    # Only an error and the last message are answered; error 0 is the last one's acknowledgement.
-    _, kind, _, _, _, error = struct.unpack_from("=IHHIIi", netlink.recv(8192))
-    if kind == _ERROR and error:
-        raise OSError(-error, f"neighbour entries: {os.strerror(-error)}")

@@ -15,30 +15,24 @@ import json
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, HarnessError
 from harness.runtimes import netns
+from harness.runtimes.rtnl import Rtnl
 
 _HOME = "/proc/self/ns/net"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 #: Of the 256 addresses of a run's network, nodes have 1…250.
 _INDEX_MAX = 250
-# rtnetlink(7), neighbour entries.
-_RTM_NEWNEIGH = 28
-_REQUEST, _ACK, _REPLACE, _CREATE = 0x1, 0x4, 0x100, 0x400
-_PERMANENT = 0x80
-_NDA_DST, _NDA_LLADDR = 1, 2
-_ANSWER_S = 1.0
 
 
 def mac_of(address: str) -> bytes:
@@ -53,23 +47,30 @@ class _Program:
         self.address = address
         self.process_fd = os.pidfd_open(pid)
         self.namespace_fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self.netlink: Any = None
+        self.netlink: Rtnl | None = None
+
+    @property
+    def links(self) -> Rtnl:
+        """What links are cut by, once they are prepared."""
+        assert self.netlink is not None
+        return self.netlink
 
     def prepare_links(self, home_fd: int, closed_to: str | None) -> None:
         """Make the namespace ready for cuts, and close the ways out of the run's network."""
-        self.netlink = _netlink_in(self.namespace_fd, home_fd)
+        with _inside(self.namespace_fd, home_fd):
+            self.netlink = Rtnl()
+            interface = socket.if_nametoindex("eth0")
         netns.prepare(self.netlink)
         # The engine lets nothing out of an internal network but to this machine itself, whose addresses lie
         # behind its gateway: without this, what runs in a node could reach the host's own servers.
-        for _ in self.netlink.get_default_routes(family=socket.AF_INET):
-            self.netlink.route("del", dst="0.0.0.0/0")
+        self.netlink.forget_default_routes()
         if closed_to is not None:
-            self.netlink.route("replace", dst=f"{closed_to}/32", type="unreachable")
-        interface = self.netlink.link_lookup(ifname="eth0")[0]
-        with _inside(self.namespace_fd, home_fd):
-            neighbours = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        with neighbours:
-            _know_all(neighbours, interface, self.address)
+            self.netlink.close_to(closed_to)
+        # A cut also swallows the answers to address look-ups: without these entries a cut link would answer with
+        # "no route to host" instead of silence, and the first packet after a heal would wait for a look-up.
+        prefix = self.address.rpartition(".")[0]
+        others = {f"{prefix}.{index}" for index in range(1, _INDEX_MAX + 1)} - {self.address}
+        self.netlink.know(interface, {address: mac_of(address) for address in others})
 
     def close(self) -> None:
         if self.netlink is not None:
@@ -118,7 +119,7 @@ class _Steward:
         if self._missing is None:
             program.prepare_links(self._home_fd, closed_to)
             for source in cuts:
-                netns.cut(program.netlink, source)
+                netns.cut(program.links, source)
 
     def do_leave(self, node: str) -> None:
         """Let go of a node. One that is not there is no error."""
@@ -134,14 +135,14 @@ class _Steward:
             pass
 
     def do_cut(self, node: str, source: str) -> None:
-        netns.cut(self._programs[node].netlink, source)
+        netns.cut(self._programs[node].links, source)
 
     def do_restore(self, node: str, source: str) -> None:
-        netns.restore(self._programs[node].netlink, source)
+        netns.restore(self._programs[node].links, source)
 
     def do_cuts(self) -> dict[str, list[str]]:
         """Node → the addresses that it is cut off from."""
-        return {name: sorted(netns.cuts(program.netlink)) for name, program in self._programs.items()}
+        return {name: sorted(netns.cuts(program.links)) for name, program in self._programs.items()}
 
     def _probe(self, number: int, source: str, target: str, within_s: float) -> None:
         """Make the sockets here, since this thread may change namespaces, and wait elsewhere."""
@@ -161,15 +162,6 @@ class _Steward:
         threading.Thread(target=wait, name=f"probe-{number}", daemon=True).start()
 
 
-def _netlink_in(namespace_fd: int, home_fd: int) -> Any:
-    """A netlink socket that belongs to that namespace."""
-    # Not at the top: the test session imports this file too, and has no use for it.
-    from pyroute2 import IPRoute
-
-    with _inside(namespace_fd, home_fd):
-        return IPRoute()
-
-
 @contextmanager
 def _inside(namespace_fd: int, home_fd: int) -> Iterator[None]:
     """Have this thread make its sockets in that namespace."""
@@ -180,34 +172,12 @@ def _inside(namespace_fd: int, home_fd: int) -> Iterator[None]:
         netns.enter(home_fd)
 
 
-def _know_all(netlink: socket.socket, interface: int, own: str) -> None:
-    """Enter every possible neighbour for good, in one message.
-
-    A cut also swallows the answers to address look-ups: without these entries a cut link would answer with
-    "no route to host" instead of silence, and the first packet after a heal would wait for a look-up.
-    """
-    prefix = own.rpartition(".")[0]
-    others = [f"{prefix}.{index}" for index in range(1, _INDEX_MAX + 1) if f"{prefix}.{index}" != own]
-    batch = bytearray()
-    for address in others:
-        body = struct.pack("=BxxxiHBB", socket.AF_INET, interface, _PERMANENT, 0, 0)
-        body += struct.pack("=HH4s", 8, _NDA_DST, socket.inet_aton(address))
-        body += struct.pack("=HH6sxx", 10, _NDA_LLADDR, mac_of(address))
-        # Only the last is acknowledged; an error is answered in any case.
-        flags = _REQUEST | _CREATE | _REPLACE | (_ACK if address == others[-1] else 0)
-        batch += struct.pack("=IHHII", 16 + len(body), _RTM_NEWNEIGH, flags, 0, 0) + body
-    netlink.settimeout(_ANSWER_S)
-    netlink.sendto(batch, (0, 0))
-    (error,) = struct.unpack_from("=i", netlink.recv(8192), 16)
-    if error:
-        raise OSError(-error, f"neighbour entries: {os.strerror(-error)}")
-
-
 def _missing_for_links(home_fd: int) -> str | None:
     """Cut, read back and restore in this container's own namespace; what went wrong, or None."""
     source = "192.0.2.1"
     try:
-        with _netlink_in(home_fd, home_fd) as netlink:
+        # Entering what one is in already takes the same privilege.
+        with _inside(home_fd, home_fd), closing(Rtnl()) as netlink:
             netns.prepare(netlink)
             netns.cut(netlink, source)
             seen = netns.cuts(netlink)

@@ -11,61 +11,48 @@ moves it back. Packets that a forged source hides are no matter here: both ends 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import socket
 import time
-from typing import Any
 
-CLONE_NEWNET = 0x40000000
+from harness.runtimes import kernel
+from harness.runtimes.rtnl import Rtnl, Rule
+
 _LOCAL_TABLE = 255
 _LOCAL_PRIORITY = 100
 _CUT_PRIORITY = 50
 
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def unshare(flags: int) -> None:
-    """unshare(2). Raises OSError."""
-    if _libc.unshare(flags) != 0:
-        raise OSError(ctypes.get_errno(), f"unshare({flags:#x}): {os.strerror(ctypes.get_errno())}")
-
 
 def enter(namespace_fd: int) -> None:
-    """setns(2) into a network namespace; the calling thread only. Raises OSError."""
-    if _libc.setns(namespace_fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+    """Move the calling thread, and no other, into a network namespace. Raises OSError."""
+    kernel.setns(namespace_fd, kernel.CLONE_NEWNET)
 
 
-def prepare(netlink: Any) -> None:
+def prepare(netlink: Rtnl) -> None:
     """Make room for cuts: let rules be asked before the local table. Doing it twice is no error."""
-    priorities = {rule.get_attr("FRA_PRIORITY") or 0 for rule in netlink.get_rules(family=socket.AF_INET)}
+    priorities = {rule.priority for rule in netlink.rules()}
     if _LOCAL_PRIORITY not in priorities:
-        netlink.rule("add", table=_LOCAL_TABLE, priority=_LOCAL_PRIORITY)
+        netlink.add_rule(Rule(_LOCAL_PRIORITY, table=_LOCAL_TABLE))
     if 0 in priorities:
-        netlink.rule("del", table=_LOCAL_TABLE, priority=0)
+        netlink.remove_rule(Rule(0, table=_LOCAL_TABLE))
 
 
-def cut(netlink: Any, source: str) -> None:
+def cut(netlink: Rtnl, source: str) -> None:
     """Drop what arrives from the address `source`. Already cut is no error."""
     if source not in cuts(netlink):
-        netlink.rule("add", src=source, src_len=32, priority=_CUT_PRIORITY, action="FR_ACT_BLACKHOLE")
+        netlink.add_rule(Rule(_CUT_PRIORITY, source))
 
 
-def restore(netlink: Any, source: str) -> None:
+def restore(netlink: Rtnl, source: str) -> None:
     """Undo `cut`. Not cut is no error."""
     if source in cuts(netlink):
-        netlink.rule("del", src=source, src_len=32, priority=_CUT_PRIORITY, action="FR_ACT_BLACKHOLE")
+        netlink.remove_rule(Rule(_CUT_PRIORITY, source))
 
 
-def cuts(netlink: Any) -> set[str]:
+def cuts(netlink: Rtnl) -> set[str]:
     """The addresses now cut off, read back from the kernel."""
-    return {
-        rule.get_attr("FRA_SRC")
-        for rule in netlink.get_rules(family=socket.AF_INET)
-        if rule.get_attr("FRA_PRIORITY") == _CUT_PRIORITY
-    }
+    return {rule.source for rule in netlink.rules() if rule.priority == _CUT_PRIORITY and rule.source is not None}
 
 
 def socket_in(namespace_fd: int, home_fd: int, kind: socket.SocketKind) -> socket.socket:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from harness.runtimes import kernel, node_init, processes, wire
+from harness.runtimes.hub import SUBNET, Hub
 
 #: An init answers at once; this bounds what a sick machine can do to the other nodes.
 _INIT_TIMEOUT_S = 4.0
@@ -356,22 +357,10 @@ def _enter_new_world() -> bool:
 
 
 def _serve_world(control: socket.socket, own_user_namespace: bool) -> int:
-    # Imported only here: a fifth of a second that a plain supervisor need not spend.
-    try:
-        from pyroute2 import NetlinkError
-
-        from harness.runtimes.hub import SUBNET, Hub
-    except ImportError as error:
-        wire.send(control, {"unavailable": f"the package {error.name} is missing", "errno": 0})
-        return 1
     try:
         hub = Hub()
     except OSError as error:
         wire.send(control, _NotHere("a bridge in a network namespace", error).answer)
-        return 1
-    except NetlinkError as error:
-        reason = OSError(error.code, os.strerror(error.code))
-        wire.send(control, _NotHere("a bridge in a network namespace", reason).answer)
         return 1
     wire.send(control, {"user_namespace": own_user_namespace, "subnet": SUBNET})
     Supervisor(control, hub).serve()

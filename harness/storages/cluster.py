@@ -53,6 +53,8 @@ class OnceRedisCluster(RedisCluster):
 
     def __init__(self, addresses: list[tuple[str, int]], **arguments: Any) -> None:
         self._addresses = addresses
+        self._reading = threading.Lock()
+        self._readings = 0
         if int(redis.__version__.split(".")[0]) >= 6:
             arguments["retry"] = Retry(NoBackoff(), DISCOVERY_RETRIES)
         else:
@@ -65,8 +67,6 @@ class OnceRedisCluster(RedisCluster):
         # From here on commands with effects are sent.
         self.retry = options.no_retry()
         self.cluster_error_retry_attempts = 0
-        self._reading = threading.Lock()
-        self._readings = 0
         self._initialize = self.nodes_manager.initialize
         self.nodes_manager.initialize = self._read_shape  # type: ignore[method-assign]
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,9 +81,9 @@ class OnceStorage(RedisStorage):
         self._connection = connection
         self._notify_wait_s = min(NOTIFY_WAIT_S, (connection["socket_timeout"] or 2 * NOTIFY_WAIT_S) / 2)
 
-    @abstractmethod
     def _connect(self) -> Any:
         """A client of redis-py that sends each request once."""
+        raise NotImplementedError
 
     @property
     def conn(self) -> Any:

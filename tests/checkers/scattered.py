@@ -56,6 +56,27 @@ def scattered(rng: random.Random, *, unseen: float = 0.2, requeues: bool = False
     return ops
 
 
+def handed_back(rng: random.Random) -> list[Op]:
+    """Up to five tasks, dequeued up to three times, each time after a requeue by whoever was seen to have it."""
+    span = rng.choice((8, 14, 25))
+    ops: list[Op] = []
+
+    def add(earliest: int, f: str, task: int, priority: float = 0.0) -> tuple[int, int]:
+        start = rng.randint(earliest, max(earliest, span))
+        end = start + rng.randint(0, rng.choice((1, 4, 8)))
+        ops.append(Op(start, end, f"process-{len(ops)}", f, task, priority=priority))
+        return start, end
+
+    for task in range(rng.randint(2, 5)):
+        since, _ = add(0, "enqueue", task, rng.choice((0, 0, 1, 2)))
+        for _ in range(3):
+            _, end = add(since, "dequeue", task)
+            if rng.random() < 0.3:
+                break
+            since, _ = add(end + 1, "requeue", task)
+    return ops
+
+
 def judged_by_order(ops: list[Op]) -> list[Op]:
     """Without dequeues of what nobody can have put: these are delivery's matter."""
     put = {(op.task, op.entry) for op in ops if op.f == "enqueue" and op.how != log.FAIL}

@@ -22,6 +22,7 @@ FINE = """
     5     nemesis kill fault=0 phase=inject
     5     nemesis kill fault=1 phase=inject
     8-9   d drain
+    8-12  c/w3 execute 2           # begun before the drain ended
     10-11x c/w1 dequeue            # a consumer goes on asking
     10-11 c/s read_schedule
     12-   c/w1 dequeue
@@ -32,7 +33,7 @@ BROKEN = {
         FINE + "12-13 p enqueue 9",
         "goes on after its drain ended: 1 operations, the first is",
     ),
-    "dequeued after the drain": (FINE + "12-13 c/w2 dequeue 9", "the first is the dequeue of c/w2 (event 23)"),
+    "dequeued after the drain": (FINE + "12-13 c/w2 dequeue 9", "the first is the dequeue of c/w2 (event 25)"),
     "popped after the drain": (FINE + "12-13 c/s2 read_schedule tasks=9", "the first is the read_schedule of c/s2"),
     "by two workers": ("0-1 p enqueue 1\n2-3? q enqueue 1", "task 1 (entry 0), enqueued by two workers"),
     "after it had returned": ("0-1 p enqueue 1\n2-3 p enqueue 1", "task 1 (entry 0), enqueued again after that had"),

@@ -303,6 +303,11 @@ FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tupl
         (KILL,),
         {1: ("lost_in_flight", (0,))},
     ),
+    "the enqueue returned only after the dequeue had": (
+        "0-99 p enqueue 1\n90-95 consumer-1/w2 dequeue 1\n900-900 d drain",
+        (KILL,),
+        {1: ("lost_in_flight", (0,))},
+    ),
     "by a worker who went on under a new name": (
         "0-1 p enqueue 1\n80-81? consumer-1/w2 lock\n90-95 consumer-1/w2.1 dequeue 1\n900-900 d drain",
         (KILL,),

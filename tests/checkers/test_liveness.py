@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from harness.checkers import Context
@@ -54,6 +56,8 @@ def judge(script: str, *faults: FaultRecord, recovery_s: float | None = 5, drain
         (15, 24, (fault(10, 20),), 0),
         (15, 26, (fault(10, 20),), 1),
         (15, 16, (fault(10, 20),), 0),
+        # Completed at the very moment of the healing: that is not after it.
+        (20, 26, (fault(10, 20),), 1),
         (26, 30, (fault(10, 20, landed=False),), 0),
         (26, 30, (fault(10, None),), 0),
         (26, 30, (fault(10, 20), fault(22, 24, 1)), 0),
@@ -129,3 +133,9 @@ def test_at_the_end(script: str, faults: tuple[FaultRecord, ...], stalled: int) 
 )
 def test_recovery(script: str, faults: tuple[FaultRecord, ...], slowest: float | None) -> None:
     assert judge(script, *faults).recovery_ms_max == slowest
+
+
+def test_recovery_counts_from_when_the_fault_was_seen_to_land() -> None:
+    slow = dataclasses.replace(fault(10, 20), landed_ns=13 * S)
+    # Dequeued while it was being injected: that proves nothing of what came after it.
+    assert judge(WORK.format(12, 15), slow).recovery_ms_max == 2000.0

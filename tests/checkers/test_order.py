@@ -14,7 +14,7 @@ from harness.history import log
 from harness.history.columns import HistoryBuilder
 from harness.verdict import Validity
 from tests.checkers.brute import linearizable
-from tests.checkers.scattered import judged_by_order, scattered
+from tests.checkers.scattered import handed_back, judged_by_order, scattered
 from tests.checkers.scripts import build, history
 from tests.checkers.simulated import simulated, swapped
 
@@ -298,6 +298,26 @@ CASES: dict[str, tuple[str, dict[Order, tuple[Validity, int, int]]]] = {
         """,
         {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
     ),
+    "handed back by someone who was not seen to have it, and never dequeued": (
+        """
+        0-1 p enqueue 1 priority=5
+        2-3 p enqueue 2
+        4-5 reaper requeue 1
+        6-7 d dequeue 2
+        """,
+        {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
+    ),
+    "one dequeue is one inversion": (
+        """
+        0-1 p enqueue 1 priority=1
+        2-3 p enqueue 2 priority=1
+        4-5 p enqueue 3 priority=5
+        6-7 c dequeue 2
+        8-9 c dequeue 3
+        10-11 c dequeue 1
+        """,
+        {PF: (INVALID, 1, 0), FIFO: (INVALID, 0, 2)},
+    ),
     "entries of one task are judged apart": (
         """
         0-1 p enqueue 1 priority=5
@@ -385,6 +405,18 @@ def test_competing(order: Order, competing: int) -> None:
     )
 
 
+def test_a_rival_that_left_meanwhile_does_not_compete() -> None:
+    script = """
+        0-1 p enqueue 1 priority=5
+        2-3 p enqueue 2
+        4-9 c dequeue 2
+        5-6 d dequeue 1
+    """
+    assert check(history(script), Context()).counts["competing"] == 0
+    # 2 was there for as long as 1 was being dequeued, if its own dequeue began later.
+    assert check(history(script.replace("4-9", "7-9")), Context()).counts["competing"] == 1
+
+
 @pytest.mark.parametrize("order", [PF, P, FIFO])
 @pytest.mark.parametrize("requeues", [False, True], ids=["plain", "requeues"])
 def test_agrees_with_the_definition(order: Order, requeues: bool) -> None:
@@ -406,6 +438,14 @@ def test_agrees_with_the_definition(order: Order, requeues: bool) -> None:
     assert undecided <= tried / 200
     assert missed <= tried / 20
     assert convicted >= tried / 10
+
+
+@pytest.mark.parametrize("order", [PF, P, FIFO])
+def test_agrees_with_the_definition_on_what_was_handed_back(order: Order) -> None:
+    rng = random.Random(order)
+    for _ in range(400):
+        ops = handed_back(rng)
+        assert (check(build(ops), Context(order=order)).validity is VALID) == linearizable(ops, order), ops
 
 
 @st.composite

@@ -138,7 +138,7 @@ def test_a_killed_run_leaves_no_program_and_is_swept(root: Path, runtime: Docker
         assert [line for line in swept if other.name in line] == [
             f"container huey-harness-{other.name}-node-1",
             f"container huey-harness-{other.name}-node-2",
-            f"container huey-harness-{other.name}-steward",
+            f"container huey-harness-{other.name}.steward",
             f"network huey-harness-{other.name}",
         ]
         assert left_of(other.name) == []

@@ -87,10 +87,10 @@ def test_two_writers_in_the_order_of_time(tmp_path: Path, clock: list[int]) -> N
 
 def test_ties_keep_the_order_of_each_file(tmp_path: Path, clock: list[int]) -> None:
     clock[1] = 0
-    write(tmp_path / "a.log", "a", (INVOKE, ENQUEUE, 1), (OK, ENQUEUE, 1), (INVOKE, ENQUEUE, 2), (OK, ENQUEUE, 2))
-    write(tmp_path / "b.log", "b", (INVOKE, DEQUEUE), (OK, DEQUEUE, 1))
+    for name in "ab":
+        write(tmp_path / f"{name}.log", name, *((kind, ENQUEUE, task) for task in range(100) for kind in (INVOKE, OK)))
     own = [line for line in lines(read_run(tmp_path)) if line.startswith("a")]
-    assert own == ["a invoke enqueue 1", "a ok enqueue 1", "a invoke enqueue 2", "a ok enqueue 2"]
+    assert own == [f"a {kind} enqueue {task}" for task in range(100) for kind in ("invoke", "ok")]
 
 
 def test_after_an_info_the_worker_goes_on_under_a_new_name(tmp_path: Path, clock: list[int]) -> None:
@@ -148,6 +148,13 @@ def test_a_restarted_worker_goes_on_under_a_new_name(tmp_path: Path, clock: list
         "c/w1.2 ok dequeue 1",
         "c/w10 invoke dequeue",
     ]
+
+
+def test_who_wrote_first_was_first(tmp_path: Path, clock: list[int]) -> None:
+    earlier, later = write(tmp_path / "a.log", "c/w1"), write(tmp_path / "b.log", "c/w1", incarnation=1)
+    later.write(INVOKE, DEQUEUE)
+    earlier.write(INVOKE, ENQUEUE, 1)
+    assert lines(read_run(tmp_path)) == ["c/w1 invoke dequeue", "c/w1.1 invoke enqueue 1"]
 
 
 def test_a_name_that_is_taken(tmp_path: Path, clock: list[int]) -> None:

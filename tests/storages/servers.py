@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import socket
 import subprocess
 import time
@@ -87,11 +88,11 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
+        command = [server_binary(), str(self._config), *(["--sentinel"] if self.sentinel else [])]
+        if setpriv := shutil.which("setpriv"):
+            command = [setpriv, "--pdeathsig", "KILL", *command]  # A killed pytest takes its servers along.
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [server_binary(), str(self._config), *(["--sentinel"] if self.sentinel else [])],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         eventually(f"server on port {self.port} answers", self.admin.ping, START_TIMEOUT_S)
 
     def kill(self) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from huey.api import Huey, MemoryHuey
+import redis
+from huey.api import Huey, MemoryHuey, RedisHuey
 from huey.exceptions import CancelExecution
 from huey.storage import MemoryStorage
 from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from harness.agents import errors
 from harness.agents.recorder import Recorder, number_in, number_of_id, record, task_id
@@ -243,3 +248,69 @@ def test_every_write_is_stamped_by_the_one_clock(tmp_path: Path) -> None:
     (only,) = written(tmp_path)
     assert before <= only.time <= time.monotonic_ns()
     assert os.path.getsize(tmp_path / "a.log") == log.HEADER_BYTES + log.RECORD_BYTES
+
+
+# ---------------------------------------------------------------- attempts beneath the client
+
+
+@pytest.fixture
+def attempts() -> Iterator[errors.Attempts]:
+    errors.watch_redis()
+    errors.attempts.unanswered = 0
+    yield errors.attempts
+    errors.attempts.unanswered = 0
+
+
+def served(*answers: bytes | None) -> int:
+    """A port whose server takes one command after the other and gives these answers; None = it hangs up."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listener:
+            client, _ = listener.accept()
+            with client:
+                for answer in answers:
+                    if not client.recv(65536) or answer is None:
+                        return
+                    client.sendall(answer)
+                client.recv(1)  # until the client hangs up
+
+    threading.Thread(target=serve, daemon=True).start()
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def client(port: int) -> redis.Redis:
+    return redis.Redis(port=port, protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0), socket_timeout=2)
+
+
+def ended(port: int) -> tuple[int, int]:
+    connected = client(port)
+    with pytest.raises(exceptions.RedisError) as caught:
+        connected.lpush("q", "x")
+    connected.close()
+    return errors.classify(caught.value)
+
+
+def test_a_refused_connection_is_certain(attempts: errors.Attempts) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert ended(port) == (log.FAIL, log.E_REFUSED)
+
+
+def test_a_refused_command_is_certain(attempts: errors.Attempts) -> None:
+    assert ended(served(b"-READONLY You can't write against a read only replica.\r\n"))[0] == log.FAIL
+    assert ended(served(b"-LOADING Redis is loading the dataset in memory\r\n"))[0] == log.FAIL
+
+
+def test_a_command_without_an_answer_is_open(attempts: errors.Attempts) -> None:
+    assert ended(served(None)) == (log.INFO, log.E_LOST)
+
+
+def test_a_dequeue_that_hides_a_lost_answer_is_open(tmp_path: Path, attempts: errors.Attempts) -> None:
+    port = served(b"")  # takes the command, and never answers
+    huey = RedisHuey("q", port=port, protocol=2, driver_info=None, socket_timeout=1.2, read_timeout=1)
+    record(huey, Recorder(tmp_path, "agent-0", 0))
+    assert huey.dequeue() is None
+    assert told(written(tmp_path)) == [("invoke", "dequeue"), ("info", "dequeue")]
+    huey.storage.pool.disconnect()
