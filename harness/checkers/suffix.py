@@ -1,4 +1,4 @@
-"""Before what must something be gone? The least value among what comes after it and ranks below it, in O((n + m) log n)."""
+"""Before what must something be gone? The least value of what comes after it and ranks below, in O((n + m) log n)."""
 
 from __future__ import annotations
 

@@ -307,6 +307,15 @@ CASES: dict[str, tuple[str, dict[Order, tuple[Validity, int, int]]]] = {
         """,
         {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
     ),
+    "a dequeue that waited for its task, while a higher one was there": (
+        """
+        0-20 c dequeue 2
+        5-6  p enqueue 1 priority=5
+        8-9  p enqueue 2 priority=1
+        30-31 d dequeue 1
+        """,
+        {PF: (INVALID, 1, 0), P: (INVALID, 1, 0), FIFO: (INVALID, 0, 1)},
+    ),
     "one dequeue is one inversion": (
         """
         0-1 p enqueue 1 priority=1
