@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.checkers import Context
+from harness.checkers import Context, order
 from harness.checkers.entries import Entries, entries_of
 from harness.checkers.operations import FOREVER, NOWHERE, Operations
 from harness.checkers.strikes import Strikes
@@ -185,15 +185,16 @@ def _match_queued(
 
     A task can have been popped by a dequeue if its enqueue was invoked before that one had its effect; and if the
     queue had not yet, before that one asked, given out what this task would have gone before: then it was no longer
-    there. Takers in the order in which their time ran out, each the task that could wait least for another one:
-    a maximum matching, since both bounds are thresholds (points dominated in a plane).
+    there (of a queue that was seen to break its order, that cannot be said). Takers in the order in which their time
+    ran out, each the task that could wait least for another one: a maximum matching, since both bounds are
+    thresholds (points dominated in a plane).
     """
     tasks = [task for task, place in found.items() if place.where == "queue"]
     if not tasks or not takers:
         return
     entries = entries_of(history, ops)
     puts = np.array([found[task].row for task in tasks], dtype=np.int64)
-    gone = _gone(entries, ops, puts, context)
+    gone = _gone(history, entries, ops, puts, context)
     put_ns = ops.start_ns[puts]
     free = np.ones(len(tasks), dtype=np.bool_)
     for taker in sorted(takers, key=lambda one: one.until_ns):
@@ -206,12 +207,12 @@ def _match_queued(
             found[task] = dataclasses.replace(found[task], faults=taker.faults, taker=taker.row)
 
 
-def _gone(entries: Entries, ops: Operations, puts: Ints, context: Context) -> Ints:
+def _gone(history: History, entries: Entries, ops: Operations, puts: Ints, context: Context) -> Ints:
     """Before which cell the queue's order says that each of these entries was taken; FOREVER where it says nothing."""
     by = np.full(len(puts), FOREVER, dtype=np.int64)
     # What was handed back may be overtaken.
     bound = np.flatnonzero(ops.f[puts] == log.ENQUEUE)
-    if context.order == "none":
+    if context.order == "none" or order.check(history, context).findings:
         return by
     slots = entries.slots
     taken = np.flatnonzero(entries.take != NOWHERE)

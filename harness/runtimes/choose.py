@@ -45,7 +45,7 @@ def open_runtime(name: str, server: str, *, reachable: bool = False) -> Runtime:
         if name == "docker":
             from harness.runtimes.docker import DockerRuntime
 
-            return DockerRuntime(root, label, server, python)
+            return DockerRuntime(root, label, server, python, reachable=reachable)
         from harness.runtimes.local import LocalRuntime
         from harness.runtimes.loopback import LoopbackRuntime
         from harness.runtimes.servers import find_server

@@ -400,6 +400,21 @@ FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tupl
         (KILL,),
         {1: ("lost", ())},
     ),
+    "the queue had given out later ones, but in no order": (
+        """
+        0-1   p enqueue 1
+        2-3   p enqueue 2
+        4-5   p enqueue 3
+        10-11 c/w1 dequeue 3
+        11-12 c/w1 complete 3
+        20-21 c/w1 dequeue 2
+        21-22 c/w1 complete 2
+        90-   consumer-1/w2 dequeue
+        900-900 d drain
+        """,
+        (KILL,),
+        {1: ("lost_in_flight", (0,))},
+    ),
     "each taker the task that could wait least": (
         # 1 was gone before the second dequeue asked; matched greedily to the second task, the first would have none.
         """
