@@ -20,7 +20,7 @@ check: setup ## format, types, import contracts, unit tests: under a minute
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/pytest -m "not cluster and not docker and not world" -q
+	.venv/bin/pytest -m "not cluster and not docker and not world" -q -n auto
 
 bench: setup ## speed, as ratios measured side by side, as JSON lines
 	@scripts/engine run .venv/bin/huey-harness bench
