@@ -13,7 +13,7 @@ from harness.runtimes.together import start_all
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import PORT, cluster, replicas_of_each
-from harness.topologies.server import Server, bring_back, make_servers, restore_links, wait_for
+from harness.topologies.server import Server, bring_back, check_links, make_servers, restore_links, wait_for
 
 SLOTS = 16384
 FORM_TIMEOUT_S = 20.0
@@ -34,9 +34,12 @@ class Cluster:
 
     def start(self) -> None:
         """Start all nodes, introduce each to each, share out the slots, attach the replicas."""
-        start_all(server.node for server in self._servers)
+        # The floor, 2 s, is counted from the primaries' start: they go first.
+        start_all(server.node for server in self._servers[: self._primaries])
+        start_all(server.node for server in self._servers[self._primaries :])
         for server in self._servers:
             server.wait_answers()
+        check_links(self._runtime, self._servers)
         for epoch, server in enumerate(self._servers, 1):
             # Distinct from the start: equal ones would be settled by gossip, one after the other.
             server.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)

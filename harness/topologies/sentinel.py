@@ -12,7 +12,7 @@ from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import SENTINEL_PORT, SERVICE
 from harness.topologies.description import sentinel as describe
-from harness.topologies.server import Server, bring_back, make_servers, restore_links, wait_for
+from harness.topologies.server import Server, bring_back, check_links, make_servers, restore_links, wait_for
 
 FORM_TIMEOUT_S = 20.0
 #: Without `_hurry`, an old primary that came back is taken in after some 20 s.
@@ -39,6 +39,7 @@ class Sentinel:
             start_all(server.node for server in group)
             for server in group:
                 server.wait_answers()
+        check_links(self._runtime, [*self._data, *self._sentinels])
         self._hurry()
         self.wait_ready(FORM_TIMEOUT_S)
 

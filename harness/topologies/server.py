@@ -112,6 +112,15 @@ class Server:
         return "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
+def check_links(runtime: Runtime, servers: list[Server]) -> None:
+    """See that servers can reach each other at all, lest they wait in vain. Raises HarnessError."""
+    if "links" in runtime.capabilities and not runtime.probe(servers[0].node, servers[1].node, 2.0):
+        raise HarnessError(
+            f"no packet passes from {servers[0].name} to {servers[1].name}",
+            remedy="see whether a firewall here drops them (iptables -S FORWARD), or use --huey-runtime=local",
+        )
+
+
 def wait_for(true: Callable[[], bool], timeout_s: float, what: Callable[[], str], interval_s: float = 0.005) -> None:
     """Ask until it is so. Raises DeadlineExceeded with `what` was waited for, asked at the end."""
     deadline = time.monotonic() + timeout_s
