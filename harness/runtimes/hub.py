@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from harness.runtimes import kernel, netns
 from harness.runtimes.rtnl import Peer, Rtnl
+from harness.runtimes.specs import INDEX_MAX
 
 #: The world is private, so this can collide with nothing.
 SUBNET = "10.77.0"
-INDEX_MAX = 250
 
 #: Numbers of interfaces. The hub's are chosen here, above those that the kernel hands out, so that they need no
 #: look-up: the hub's end of node i is _HUB + i.

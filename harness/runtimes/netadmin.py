@@ -27,12 +27,10 @@ from typing import Any
 from harness.protocols import DeadlineExceeded, HarnessError
 from harness.runtimes import netns
 from harness.runtimes.rtnl import Rtnl
+from harness.runtimes.specs import INDEX_MAX
 
 _HOME = "/proc/self/ns/net"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-#: Of the 256 addresses of a run's network, nodes have 1…250.
-_INDEX_MAX = 250
 
 
 def mac_of(address: str) -> bytes:
@@ -69,7 +67,7 @@ class _Program:
         # A cut also swallows the answers to address look-ups: without these entries a cut link would answer with
         # "no route to host" instead of silence, and the first packet after a heal would wait for a look-up.
         prefix = self.address.rpartition(".")[0]
-        others = {f"{prefix}.{index}" for index in range(1, _INDEX_MAX + 1)} - {self.address}
+        others = {f"{prefix}.{index}" for index in range(1, INDEX_MAX + 1)} - {self.address}
         self.netlink.know(interface, {address: mac_of(address) for address in others})
 
     def close(self) -> None:

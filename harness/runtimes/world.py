@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
-from harness.runtimes import servers, wire
+from harness.runtimes import servers, specs, wire
 
-INDEX_MAX = 250
 _HELLO_TIMEOUT_S = 15.0
 _ANSWER_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 10.0
@@ -27,7 +25,6 @@ _NAP_MAX_S = 0.01
 _LOG_TAIL_LINES = 15
 #: What a node's program gets of pytest's own environment; the rest is `NodeSpec.env`, as in a container.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 
 
 class World:
@@ -305,7 +302,7 @@ class WorldRuntime:
 
     def node(self, spec: NodeSpec) -> Node:
         """Make a node, not yet started. Raises HarnessError when the spec is wrong, or its name or index taken."""
-        self._check(spec)
+        specs.check(spec, self.root, [node.spec for node in self._nodes.values()])
         self._world.ask("add", node=spec.index)
         argv = [str(self._programs[spec.program]), *spec.args]
         node = self._node_class(self._world, spec, argv, self._forget)
@@ -318,36 +315,6 @@ class WorldRuntime:
 
     def _forget(self, spec: NodeSpec) -> None:
         del self._nodes[spec.index]
-
-    def _check(self, spec: NodeSpec) -> None:
-        problem = self._problem_of(spec)
-        if problem:
-            raise HarnessError(f"node {spec.name!r}: {problem}")
-
-    def _problem_of(self, spec: NodeSpec) -> str:
-        if not _NAME.match(spec.name):
-            return "a name is 1 to 63 letters, digits, `_`, `.`, `-`, and begins with a letter or digit"
-        if not 1 <= spec.index <= INDEX_MAX:
-            return f"index {spec.index}; valid is 1 to {INDEX_MAX}"
-        for other in self._nodes.values():
-            if other.spec.name == spec.name:
-                return "there is a node of that name already"
-            if other.spec.index == spec.index:
-                return f"index {spec.index} is taken by node {other.spec.name!r}"
-        if spec.program not in self._programs:
-            return f"program {spec.program!r}; valid is one of {', '.join(sorted(self._programs))}"
-        if not spec.workdir.is_dir():
-            return f"its workdir does not exist: {spec.workdir}"
-        if not spec.workdir.resolve().is_relative_to(self.root.resolve()):
-            return f"its workdir {spec.workdir} is not below the runtime's root {self.root}"
-        for mount in spec.mounts:
-            if not mount.exists():
-                return f"its mount does not exist: {mount}"
-        if any("\0" in text for text in (*spec.args, *spec.env, *spec.env.values())):
-            return "an argument or a variable holds a NUL character"
-        if any("=" in name or not name for name in spec.env):
-            return "a variable's name is empty or holds `=`"
-        return ""
 
 
 def _remedy(number: int) -> str:
