@@ -578,6 +578,12 @@ class DockerRuntime:
                 refusal = str(error.explanation)
                 continue
             self._subnet, self._gateway = subnet, pool["Gateway"]
+            if self._reachable and not _is_here(self._gateway):
+                network.remove()
+                raise Unavailable(
+                    "this engine's networks cannot be reached from here: it lives in a network namespace of its own",
+                    remedy="--huey-runtime=local",
+                )
             return network
         raise Unavailable(f"no free private subnet for the run's network: {refusal}", remedy="docker network prune")
 
@@ -646,6 +652,16 @@ class DockerRuntime:
                 f"links cannot be cut in this engine's containers: {self._links_missing}",
                 remedy="--huey-runtime=local",
             )
+
+
+def _is_here(address: str) -> bool:
+    """Whether this machine's network, as this process sees it, has that address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 class _Gate:

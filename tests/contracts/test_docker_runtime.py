@@ -195,7 +195,10 @@ def test_a_reachable_run_can_be_talked_to_from_here(root: Path) -> None:
         print("up", flush=True)
         door.accept()[0].sendall(b"here")
     """
-    runtime = DockerRuntime(root, root.name, reachable=True)
+    try:
+        runtime = DockerRuntime(root, root.name, reachable=True)
+    except Unavailable as missing:
+        pytest.skip(str(missing))  # the engine that scripts/engine starts is apart on purpose
     try:
         node = runtime.node(spec(root, code))
         node.start()
