@@ -57,7 +57,7 @@ def recorder() -> dict[str, Any]:
     with _topology("loopback", "standalone") as (_, topology, _):
         folder = Path(tempfile.mkdtemp(prefix="huey-harness-bench-"))
         try:
-            _one_core_each(topology)
+            _on_one_core(topology)
             watch_redis()  # it stays for both: taking it off again is not what it is for
             ratios = []
             rates: dict[bool, list[float]] = {True: [], False: []}
@@ -119,13 +119,12 @@ def scenarios() -> dict[str, Any]:
     return {"seconds": round(seconds, 1), "aim": "<= 120", "exit": done.returncode}
 
 
-def _one_core_each(topology: Any) -> None:
-    """Client and server on a core of their own: else most of what is measured is where the kernel puts them."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
-        server = int(redis.Redis.from_url(topology.connection()["url"]).info("server")["process_id"])
-        os.sched_setaffinity(0, cores[:1])
-        os.sched_setaffinity(server, cores[1:2])
+def _on_one_core(topology: Any) -> None:
+    """Client and server on the same core: else most of what is measured is what it takes to wake the other one up."""
+    core = sorted(os.sched_getaffinity(0))[:1]
+    server = int(redis.Redis.from_url(topology.connection()["url"]).info("server")["process_id"])
+    for process in (0, server):
+        os.sched_setaffinity(process, core)
 
 
 def _nothing() -> None:
