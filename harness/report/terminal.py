@@ -118,8 +118,9 @@ def _shortened(rows: list[tuple[str, ...]], over: int) -> list[tuple[str, ...]]:
 
 
 def _clipped(text: str, width: int) -> str:
+    # Of a class of one's own, `package.module:Class`, the end tells it from others.
     while _cells(text) > width:
-        text = text[:-2] + "…"
+        text = "…" + text[2:] if ":" in text else text[:-2] + "…"
     return text
 
 
