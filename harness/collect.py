@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from harness.live import Live
 from harness.plan import Plan
 from harness.protocols import HarnessError, Unavailable
+from harness.report.model import limits_text, standing
 from harness.report.terminal import header_lines, summary
 from harness.scenario_file import shipped_folder
 from harness.session import Options, Session, all_backends, scenarios_in_file, versions
@@ -57,10 +58,8 @@ class ScenarioItem(pytest.Item):
         for name in ("seed", "backend", "runtime", "validity"):
             self.user_properties.append((name, verdict[name]))
         self.user_properties += [(f"count.{name}", value) for name, value in verdict["counts"].items()]
-        findings = [finding for check in verdict["checks"] for finding in check["findings"]]
-        excused = verdict["validity"] == "invalid" and all(finding["limit"] for finding in findings)
-        if excused and not self.plugin.session.options.strict:
-            pytest.xfail(_limits(findings))
+        if standing(verdict) == "limits" and not self.plugin.session.options.strict:
+            pytest.xfail(limits_text(verdict))
         if verdict["validity"] != "valid":
             if self.plugin.session.options.keep:
                 self.session.shouldfail = "--huey-keep: the topology of this failure is kept"
@@ -75,16 +74,6 @@ class ScenarioItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where it comes from."""
         return self.path, None, self.name
-
-
-def _limits(findings: Iterable[Mapping[str, Any]]) -> str:
-    counts: dict[tuple[str, str], int] = {}
-    for finding in findings:
-        key = (finding["limit"], finding["anomaly"])
-        counts[key] = counts.get(key, 0) + 1
-    return "known limits: " + ", ".join(
-        f"{limit} ({count} {anomaly})" for (limit, anomaly), count in sorted(counts.items())
-    )
 
 
 class ScenarioFile(pytest.File):

@@ -69,14 +69,13 @@ def load_workload(orders: dict[str, Any]) -> Any:
     """The workload, without importing any other."""
     from harness.workloads import WORKLOADS
 
-    module = importlib.import_module(orders["workload"]["module"])
-    del module  # it registers itself
+    importlib.import_module(orders["workload"]["module"])  # it registers itself
     return WORKLOADS.registered(orders["workload"]["kind"])
 
 
-def wait_for_go(orders: dict[str, Any], what: str = "go") -> None:
+def wait_for_go(orders: dict[str, Any]) -> None:
     """Until the run gives the word, a file. Exits when it does not come."""
-    path = Path(orders[what])
+    path = Path(orders["go"])
     deadline = time.monotonic() + GO_TIMEOUT_S
     while not path.exists():
         if time.monotonic() > deadline:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from pathlib import Path
 
 from harness.checkers import CHECKERS, Checker, Context, Order
 from harness.checkers.limits import cover
 from harness.checkers.nemesis import faults_of
 from harness.history.columns import History
-from harness.history.jsonl import read_jsonl
 from harness.protocols import FaultRecord
 from harness.verdict import CheckResult, Validity, Verdict, combine
 
@@ -33,14 +31,6 @@ def _run(name: str, checker: Checker, history: History, context: Context) -> Che
         # A defect of ours must not pass for a property of theirs, nor hide what the other checkers say.
         why = f"the checker {name} crashed: {type(error).__name__}: {error}"
         return CheckResult(name, Validity.UNKNOWN, reasons=(why,))
-
-
-def check_file(path: Path, order: Order = "priority-fifo") -> Verdict:
-    """The verdict on a history.jsonl, by what it alone can tell: no bounds of time, no known limits.
-
-    Raises HistoryError when it is malformed, OSError when it cannot be read.
-    """
-    return judge_alone(read_jsonl(path), order)[0]
 
 
 def judge_alone(history: History, order: Order) -> tuple[Verdict, tuple[FaultRecord, ...]]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.report.clusters import findings_of
 from harness.report.files import write_whole
-from harness.report.model import standing
+from harness.report.model import limits_text, standing
 from harness.report.result import Result
 from harness.report.text import one_line, printable
 
@@ -59,17 +57,11 @@ def _case(result: Result, strict: bool) -> ET.Element:
     state = standing(verdict)
     text = _legal(printable(result.story))
     if state == "limits" and not strict:
-        ET.SubElement(case, "skipped", type="pytest.xfail", message=_limits(result)).text = text
+        ET.SubElement(case, "skipped", type="pytest.xfail", message=_line(limits_text(result.verdict))).text = text
     elif state != "valid":
         first = text.strip().partition("\n")[0]
         ET.SubElement(case, "failure", type=state, message=_line(first or state)).text = text
     return case
-
-
-def _limits(result: Result) -> str:
-    """`known limits: queue-pop-first (2 lost)`."""
-    counts = Counter((str(f.get("limit")), str(f.get("anomaly"))) for f in findings_of(result.verdict))
-    return _line("known limits: " + ", ".join(f"{limit} ({n} {what})" for (limit, what), n in counts.items()))
 
 
 def _line(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,12 @@ def standing(verdict: Mapping[str, Any]) -> str:
     if validity == "invalid" and findings and all(finding.get("limit") for finding in findings):
         return "limits"
     return validity if validity in ("valid", "invalid") else "unknown"
+
+
+def limits_text(verdict: Mapping[str, Any]) -> str:
+    """`known limits: popped-before-run (2 lost)`: which limits cover how many findings of which kind."""
+    counts = Counter((str(one.get("limit")), str(one.get("anomaly"))) for one in findings_of(verdict))
+    return "known limits: " + ", ".join(f"{limit} ({n} {what})" for (limit, what), n in sorted(counts.items()))
 
 
 def inversions(counts: Mapping[str, Any]) -> int | None:
