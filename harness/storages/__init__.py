@@ -1,6 +1,6 @@
-"""Huey storages for production: on Redis Cluster, and behind Redis Sentinel. They need huey and redis alone.
+"""Huey storages for production: on Redis Cluster, behind Redis Sentinel, and with acknowledged delivery.
 
-How to use them, what they keep and what not: docs/storages.md.
+They need huey and redis alone. How to use them, what they keep and what not: docs/storages.md, docs/delivery.md.
 """
 
 from harness.storages.cluster import (
@@ -8,6 +8,14 @@ from harness.storages.cluster import (
     PriorityRedisExpireClusterHuey,
     RedisClusterHuey,
     RedisExpireClusterHuey,
+)
+from harness.storages.reliable import (
+    DeadLetter,
+    GivenUp,
+    OutcomeUnknown,
+    ReliableClusterHuey,
+    ReliableRedisHuey,
+    ReliableSentinelHuey,
 )
 from harness.storages.sentinel import (
     PriorityRedisExpireSentinelHuey,
@@ -17,6 +25,9 @@ from harness.storages.sentinel import (
 )
 
 __all__ = [
+    "DeadLetter",
+    "GivenUp",
+    "OutcomeUnknown",
     "PriorityRedisClusterHuey",
     "PriorityRedisExpireClusterHuey",
     "PriorityRedisExpireSentinelHuey",
@@ -25,4 +36,7 @@ __all__ = [
     "RedisExpireClusterHuey",
     "RedisExpireSentinelHuey",
     "RedisSentinelHuey",
+    "ReliableClusterHuey",
+    "ReliableRedisHuey",
+    "ReliableSentinelHuey",
 ]

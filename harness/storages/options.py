@@ -18,6 +18,10 @@ CONNECT_TIMEOUT_S = 1.5
 #: With Huey's read_timeout of 1 s that makes 5 s, redis-py's own default.
 REPLY_MARGIN_S = 4.0
 
+#: The same two for requests that may be repeated: the sooner one is given up, the sooner the next server is asked.
+RELIABLE_CONNECT_TIMEOUT_S = 1.0
+RELIABLE_TIMEOUT_S = 1.5
+
 #: Arguments of redis-py that are not for these storages, and why.
 REFUSED: Mapping[str, str] = {
     **dict.fromkeys(

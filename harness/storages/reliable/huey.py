@@ -1,0 +1,378 @@
+"""Huey on these storages: a task is done when its completion was accepted, and only then gone."""
+
+# Huey has no type hints: its classes are Any to mypy.
+# mypy: disallow-subclassing-any=False
+
+from __future__ import annotations
+
+import copy
+import datetime
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from huey import signals
+from huey.api import Huey, RedisHuey
+from huey.constants import EmptyData
+from huey.exceptions import HueyException
+from huey.utils import Error
+
+from harness.storages.reliable.consumer import ReliableConsumer
+from harness.storages.reliable.locks import ReliableLock
+from harness.storages.reliable.steps import Back, Delivery, Envelope, Member, Put, Settle, new_entry, unseal
+from harness.storages.reliable.storage import (
+    DeadLetter,
+    Handling,
+    ReliableClusterStorage,
+    ReliableRedisStorage,
+    ReliableSentinelStorage,
+    ReliableStorage,
+)
+
+logger = logging.getLogger("huey")
+
+#: A task was done, or failed, and its end was refused: the lease had been lost meanwhile, and somebody else has the
+#: task, or has completed it. What the end would have handed over (result, retry, successor) was dropped.
+SIGNAL_REFUSED = "refused"
+#: A task was given up after `max_deliveries`, and lies among the dead letters.
+SIGNAL_DEAD = "dead"
+
+#: How Huey's signals say that a task has ended; None where it goes on.
+_OUTCOMES = {
+    signals.SIGNAL_COMPLETE: "done",
+    signals.SIGNAL_ERROR: "failed",
+    signals.SIGNAL_CANCELED: "cancelled",
+    signals.SIGNAL_REVOKED: "revoked",
+    signals.SIGNAL_EXPIRED: "expired",
+    signals.SIGNAL_LOCKED: "failed",
+    signals.SIGNAL_RETRYING: None,
+    signals.SIGNAL_SCHEDULED: None,
+    # Not in every version.
+    "timeout": "failed",
+    "rate-limited": "failed",
+}
+
+
+class GivenUp(HueyException):
+    """The error of a task that was given out `max_deliveries` times, and never completed."""
+
+
+class _Task:
+    """A task in a worker's hands."""
+
+    def __init__(self, task: Any, handling: Handling) -> None:
+        self.task = task
+        self.handling = handling
+        self.outcome: str | None = "failed"
+        self.begun = False
+        self.interrupted = False
+
+
+class ReliableHuey(Huey):
+    """A mixin: what the three classes below do beyond Huey."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        #: Completions of this process that were refused.
+        self.refused = 0
+        super().__init__(*args, **kwargs)
+
+    def create_storage(self) -> Any:
+        storage = super().create_storage()
+        if isinstance(storage, ReliableStorage):
+            storage.utc = self.utc
+        return storage
+
+    def create_consumer(self, **options: Any) -> ReliableConsumer:
+        return ReliableConsumer(self, **options)
+
+    # ------------------------------------------------------------ messages
+
+    def serialize_task(self, task: Any, chord: bytes = b"") -> bytes:
+        payload = super().serialize_task(task)
+        revoke_key = self._task_key(type(task), "rt").encode()
+        return Envelope(payload, float(task.priority or 0), str(task.id).encode(), revoke_key, chord).seal()
+
+    def deserialize_task(self, data: bytes) -> Any:
+        return super().deserialize_task(unseal(data).payload)
+
+    def enqueue_once(self, task: Any, once: str) -> Any:
+        """Enqueue, unless that was done before under the same `once`, within some minutes, by whomever."""
+        local = self.storage.local
+        local.once = once.encode()
+        try:
+            return self.enqueue(task)
+        finally:
+            local.once = b""
+
+    # ------------------------------------------------------------ deliveries
+
+    def dequeue(self) -> Any:
+        if not isinstance(self.storage, ReliableStorage):
+            return super().dequeue()
+        delivery = self.storage.take()
+        if delivery is None:
+            return None
+        try:
+            task = self.deserialize_task(delivery.message)
+            if delivery.members is not None:
+                task.extend_data((self._members(delivery.members),))
+        except Exception as error:
+            # Huey drops what it cannot read. Here it is tried again, perhaps by a newer program, then kept.
+            self._give_back_unread(delivery, error)
+            raise
+        task._delivery = delivery
+        return task
+
+    def _give_back_unread(self, delivery: Delivery, error: Exception) -> None:
+        why = f"cannot be read: {type(error).__name__}: {error}"
+        if delivery.number >= self.storage.max_deliveries:
+            self._settle(Settle(delivery, "dead", error=why), None)
+        else:
+            self.storage.hand_back(Back(delivery, why))
+
+    def _members(self, values: tuple[bytes | None, ...]) -> list[Any]:
+        return [None if value is None else self.serializer.deserialize(value) for value in values]
+
+    def execute(self, task: Any, timestamp: datetime.datetime | None = None) -> Any:
+        delivery: Delivery | None = task.__dict__.pop("_delivery", None)
+        if delivery is None:
+            return super().execute(task, timestamp)
+        doing = _Task(task, Handling(delivery))
+        local = self.storage.local
+        outer, local.handling = local.handling, doing.handling
+        self._doing[delivery.claim] = doing
+        error = ""
+        value = None
+        try:
+            if delivery.number > self.storage.max_deliveries:
+                error = self._bury(doing)
+            else:
+                with _bracketed(doing):
+                    value = super().execute(task, timestamp)
+        except Exception as failure:
+            logger.exception("The end of task %s could not be carried out.", task.id)
+            error = f"{type(failure).__name__}: {failure}"
+        except BaseException:
+            # Whoever ends the worker like that (SystemExit, a second Ctrl-C) has no say in the task.
+            self.storage.hand_back(Back(delivery))
+            raise
+        finally:
+            local.handling = outer
+            self._doing.pop(delivery.claim, None)
+        if doing.interrupted:
+            self.storage.hand_back(Back(delivery))
+            return None
+        if error and not doing.begun and doing.outcome != "dead":
+            # It never ran: others may be luckier.
+            self.storage.hand_back(Back(delivery, error))
+            return None
+        if error:
+            # It ran, and running it again would not mend its end: keep it where somebody sees it.
+            self._settle(Settle(delivery, "dead", error=error, **_kept(doing)), task)
+            return None
+        handling = doing.handling
+        self._settle(
+            Settle(
+                delivery,
+                doing.outcome,
+                puts=tuple(handling.puts),
+                results=tuple(handling.results),
+                deletes=tuple(handling.deletes),
+                members=tuple(handling.members),
+            ),
+            task,
+        )
+        return value
+
+    @property
+    def _doing(self) -> dict[bytes, _Task]:
+        """What is being executed, by claim."""
+        found: dict[bytes, _Task] = self.__dict__.setdefault("_doing_now", {})
+        return found
+
+    def _current(self) -> _Task | None:
+        """What this worker is executing."""
+        local = getattr(self.storage, "local", None)
+        handling = None if local is None else local.handling
+        return None if handling is None else self._doing.get(handling.delivery.claim)
+
+    def _settle(self, settle: Settle, task: Any) -> None:
+        if self.storage.settle(settle):
+            return
+        self.refused += 1
+        logger.warning("The end of task %s was refused: its lease had been lost.", getattr(task, "id", "?"))
+        if task is not None:
+            self._emit(SIGNAL_REFUSED, task)
+
+    def _bury(self, doing: _Task) -> str:
+        """Give a task up: its result, its error handler and its chord learn of it, as of any final failure."""
+        task = doing.task
+        failure = GivenUp(f"given up after {self.storage.max_deliveries} deliveries")
+        logger.error("Task %s: %s.", task.id, failure)
+        doing.outcome = "dead"
+        error = Error(self.build_error_result(task, failure))
+        one = task if self.results else None
+        while one is not None:
+            self.put_result(one.id, error)
+            one = one.on_complete
+        if task.on_error:
+            handler = copy.copy(task.on_error)
+            handler.extend_data(failure)
+            self.enqueue(handler)
+        if hasattr(self, "_abort_chord_member"):
+            self._abort_chord_member(task, error)
+        self._emit(SIGNAL_DEAD, task)
+        return str(failure)
+
+    # ------------------------------------------------------------ what Huey does while it executes
+
+    def is_revoked(self, task: Any, timestamp: datetime.datetime | None = None, peek: bool = True) -> bool:
+        doing = self._current()
+        if doing is None or doing.task is not task or doing.handling.delivery.revoked is None or doing.begun:
+            return bool(super().is_revoked(task, timestamp, peek))
+        # What was stored when it was leased came along with it.
+        for key, data in zip(self._revoke_keys(task), doing.handling.delivery.revoked, strict=True):
+            revoked, restore = self._check_revoked(EmptyData if data is None else data, timestamp, peek)
+            if restore:
+                self.delete(key)
+            if revoked:
+                return True
+        return False
+
+    def _check_chord(self, config: Any, value: Any) -> None:
+        doing = self._current()
+        if doing is None or not doing.handling.collecting:
+            super()._check_chord(config, value)
+            return
+        chord = str(config.cid).encode()
+        message = self.serialize_task(config.callback, chord)
+        callback = Put(new_entry(message), message, config.callback.priority or 0)
+        doing.handling.members.append(
+            Member(chord, config.idx, config.size, self.serializer.serialize(value), callback)
+        )
+
+    def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
+        doing = self._current()
+        if doing is not None and doing.task is task and signal in _OUTCOMES:
+            doing.outcome = _OUTCOMES[signal]
+        with _not_yet(doing):
+            super()._emit(signal, task, *args, **kwargs)
+
+    def _run_pre_execute(self, task: Any) -> None:
+        with _not_yet(self._current()):
+            super()._run_pre_execute(task)
+
+    def notify_interrupted_tasks(self) -> None:
+        """As the last thing that a consumer does: tasks that are still being worked on go back at once."""
+        if isinstance(self.storage, ReliableStorage):
+            try:
+                self.storage.hand_back(*(Back(delivery) for delivery in self.storage.held_here()))
+            except Exception as error:
+                logger.warning("Tasks could not be handed back; their leases will run out: %s", error)
+        super().notify_interrupted_tasks()
+
+    # ------------------------------------------------------------ beyond Huey
+
+    def lock_task(self, lock_name: str, ttl: float | None = None) -> Any:
+        if not isinstance(self.storage, ReliableStorage):
+            return super().lock_task(lock_name, ttl)
+        return ReliableLock(self, lock_name, ttl)
+
+    def is_locked(self, lock_name: str) -> bool:
+        return bool(self.lock_task(lock_name).is_locked())
+
+    def current_fence(self) -> int:
+        """Inside of a task: a number that grows with every lease of the queue.
+
+        What the task writes elsewhere can be guarded with it: a write with a smaller number than the last one seen is
+        that of a worker who has lost the task (Kleppmann, "How to do distributed locking", 2016). Raises
+        RuntimeError outside of a task.
+        """
+        doing = self._current()
+        if doing is None:
+            raise RuntimeError("current_fence() is for the inside of a task that a consumer runs.")
+        return doing.handling.delivery.fence
+
+    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """Tasks that were given up, the oldest first; `huey.deserialize_task(letter.message)` makes a task of one."""
+        return list(self.storage.dead_letters(limit))
+
+    def retry_dead(self, id: str) -> bool:
+        """Line a dead letter up again. False when there is none of that id."""
+        return bool(self.storage.retry_dead(id))
+
+    def drop_dead(self, id: str) -> bool:
+        """Forget a dead letter. False when there is none of that id."""
+        return bool(self.storage.drop_dead(id))
+
+
+class ReliableRedisHuey(ReliableHuey, RedisHuey):
+    """RedisHuey with acknowledged delivery, priorities and fencing: `ReliableRedisHuey("app", host="10.0.0.1")`."""
+
+    storage_class = ReliableRedisStorage
+
+
+class ReliableSentinelHuey(ReliableHuey):
+    """The same behind Sentinel: `ReliableSentinelHuey("app", sentinels=[("10.0.0.1", 26379)], service_name="main")`."""
+
+    storage_class = ReliableSentinelStorage
+
+
+class ReliableClusterHuey(ReliableHuey):
+    """The same on a Redis Cluster: `ReliableClusterHuey("app", startup_nodes=[("10.0.0.1", 6379)], replicas=1)`."""
+
+    storage_class = ReliableClusterStorage
+
+
+def _kept(doing: _Task) -> dict[str, Any]:
+    """Of a task that is buried by this worker what others wait for; of one whose end failed half-way, nothing."""
+    if doing.outcome != "dead":
+        return {}
+    handling = doing.handling
+    return {
+        "puts": tuple(handling.puts),
+        "results": tuple(handling.results),
+        "members": tuple(handling.members),
+    }
+
+
+@contextmanager
+def _bracketed(doing: _Task) -> Iterator[None]:
+    """Know when the task's body begins and ends: what it does itself takes effect at once."""
+    task, handling = doing.task, doing.handling
+    own = task.__dict__.get("execute")
+    body = task.execute
+
+    def bracketed() -> Any:
+        doing.begun = True
+        handling.collecting = False
+        try:
+            return body()
+        except KeyboardInterrupt:
+            doing.interrupted = True
+            raise
+        finally:
+            handling.collecting = True
+
+    task.execute = bracketed
+    try:
+        yield
+    finally:
+        if own is None:
+            del task.execute
+        else:
+            task.execute = own
+
+
+@contextmanager
+def _not_yet(doing: _Task | None) -> Iterator[None]:
+    """Before the body runs, hooks and receivers of signals act at once; after it, with the task's end."""
+    if doing is None or doing.begun:
+        yield
+        return
+    before, doing.handling.collecting = doing.handling.collecting, False
+    try:
+        yield
+    finally:
+        doing.handling.collecting = before

@@ -1,0 +1,31 @@
+-- Dead letters. ARGV: 3 'list', 'retry' or 'drop'; 4 how many to list, or the entry.
+if ARGV[3] == 'list' then
+  local letters = {}
+  local found = redis.call('zrange', DEAD, 0, tonumber(ARGV[4]) - 1, 'withscores')
+  for i = 1, #found, 2 do
+    local entry = found[i]
+    letters[#letters + 1] = {
+      entry, found[i + 1], redis.call('hget', ENTRIES, entry) or '', redis.call('hget', TRIES, entry) or ''
+    }
+  end
+  return {'ok', NOW, letters}
+end
+local entry = ARGV[4]
+touch()
+if redis.call('zrem', DEAD, entry) == 0 then
+  -- The repeat of a request finds its own work.
+  return {redis.call('hget', META, 'revived') == ARGV[5] and 'ok' or 'none', NOW}
+end
+redis.call('hset', META, 'revived', ARGV[5])
+redis.call('hdel', TRIES, entry)
+if ARGV[3] == 'drop' then
+  redis.call('hdel', ENTRIES, entry)
+else
+  local message, priority = redis.call('hget', ENTRIES, entry), 0
+  if string.sub(message, 1, 4) == '\0hr1' then priority = struct.unpack('>d', message, 5) end
+  redis.call('hdel', DONE, entry)
+  redis.call('hdel', DONE_OLD, entry)
+  line_up(entry, -priority)
+  wake(1)
+end
+return {'ok', NOW}

@@ -1,0 +1,212 @@
+-- Settle a delivery, hand others back, move what is due, take back leases that ran out, lease the next.
+-- ARGV: 3 lifetime of done markers in ms, 4 lease in ms, 5 deliveries after which nobody opens the message any more,
+-- 6 holder, 7 claim to lease under or '', 8 claim to settle or '', then as read below.
+local REMEMBER, LEASE, DELIVERIES_MAX, HOLDER = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local BATCH, ERRORS_BYTES_MAX = 100, 2000
+local at = 8
+
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+
+-- A claim's record: where its entry came from, so that it can go back there.
+local function pack(score, number, fence, holder, seq, entry)
+  return struct.pack('>dI4dB', score, number, fence, #holder) .. holder .. seq .. entry
+end
+
+local function unpack_record(record)
+  local score, number, fence, holder = struct.unpack('>dI4dB', record)
+  return score, number, fence, string.sub(record, 22, 21 + holder),
+    string.sub(record, 22 + holder, 37 + holder), string.sub(record, 38 + holder)
+end
+
+local function mark_done(entry, claim)
+  if NOW - tonumber(redis.call('hget', META, 'rotated') or 0) > REMEMBER then
+    redis.call('unlink', DONE_OLD)
+    if redis.call('exists', DONE) == 1 then redis.call('rename', DONE, DONE_OLD) end
+    redis.call('hset', META, 'rotated', NOW)
+    redis.call('hset', DONE, entry, claim)
+    redis.call('pexpire', DONE, 2 * REMEMBER + 1000)
+  else
+    redis.call('hset', DONE, entry, claim)
+  end
+end
+
+local function note_failure(entry, number, error)
+  local so_far = redis.call('hget', TRIES, entry)
+  local lines = so_far and string.match(so_far, '\n.*') or ''
+  lines = lines .. '\n' .. number .. ': ' .. string.gsub(error, '\n', ' ')
+  redis.call('hset', TRIES, entry, number .. string.sub(lines, -ERRORS_BYTES_MAX))
+end
+
+local function end_lease(claim)
+  redis.call('hdel', CLAIMS, claim)
+  redis.call('zrem', LEASES, claim)
+end
+
+local function give_back(claim, record, error)
+  local score, number, _, holder, seq, entry = unpack_record(record)
+  end_lease(claim)
+  if error ~= '' then note_failure(entry, number, error .. ' (' .. holder .. ')') end
+  redis.call('zadd', QUEUE, score, seq .. entry)
+  return entry
+end
+
+local settled, written = '', false
+local claim = ARGV[8]
+if claim ~= '' then
+  local entry, outcome, error = take(), take(), take()
+  local record = redis.call('hget', CLAIMS, claim)
+  local effects = tonumber(take())
+  if record then
+    settled, written = 'ok', true
+    for _ = 1, effects do
+      local kind = take()
+      if kind == 'result' then
+        redis.call('hset', RESULTS, take(), take())
+      elseif kind == 'delete' then
+        redis.call('hdel', RESULTS, take())
+      elseif kind == 'notify' then
+        local key = KEYS[tonumber(take())]
+        redis.call('lpush', key, '1')
+        redis.call('expire', key, take())
+      elseif kind == 'queue' then
+        local put, message, score = take(), take(), take()
+        redis.call('hset', ENTRIES, put, message)
+        line_up(put, score)
+        wake(1)
+      elseif kind == 'schedule' then
+        local put, message, eta = take(), take(), take()
+        redis.call('hset', ENTRIES, put, message)
+        redis.call('zadd', SCHEDULE, eta, put)
+        if redis.call('zrange', SCHEDULE, 0, 0)[1] == put then wake(1) end
+      elseif kind == 'member' then
+        local chord, index, size, value = take(), take(), tonumber(take()), take()
+        local put, message, score = take(), take(), take()
+        if redis.call('hsetnx', CHORDS, chord .. ':' .. index, value) == 1
+            and redis.call('hincrby', CHORDS, chord, 1) == size then
+          redis.call('hset', ENTRIES, put, message)
+          line_up(put, score)
+          wake(1)
+        end
+      elseif kind == 'chord' then
+        local chord, size = take(), tonumber(take())
+        for index = 0, size - 1 do redis.call('hdel', CHORDS, chord .. ':' .. index) end
+        redis.call('hdel', CHORDS, chord)
+      end
+    end
+    end_lease(claim)
+    local _, number = unpack_record(record)
+    if outcome == 'dead' then
+      note_failure(entry, number, error)
+      redis.call('zadd', DEAD, NOW, entry)
+    else
+      redis.call('hdel', ENTRIES, entry)
+      if number > 1 then redis.call('hdel', TRIES, entry) end
+    end
+    mark_done(entry, claim)
+  else
+    settled = completed_by(entry) == claim and 'ok' or 'refused'
+    -- What it would have handed over is not read; what follows is found again by its number.
+    at = tonumber(ARGV[#ARGV])
+  end
+end
+
+local handed = {}
+for i = 1, tonumber(take()) do
+  local one, error = take(), take()
+  local record = redis.call('hget', CLAIMS, one)
+  handed[i] = record and 1 or 0
+  if record then
+    give_back(one, record, error)
+    wake(1)
+  end
+end
+if not written then touch() end
+
+-- What is due goes into the queue, in the order of its time.
+local moved = redis.call('zrangebyscore', SCHEDULE, '-inf', NOW, 'limit', 0, BATCH)
+for _, entry in ipairs(moved) do
+  redis.call('zrem', SCHEDULE, entry)
+  local message = redis.call('hget', ENTRIES, entry)
+  if message then
+    local priority = 0
+    if string.sub(message, 1, 4) == '\0hr1' then priority = struct.unpack('>d', message, 5) end
+    line_up(entry, -priority)
+  end
+end
+
+-- Whose lease ran out has lost his task; it goes back to its old place.
+local returned = {}
+local over = redis.call('zrangebyscore', LEASES, '-inf', '(' .. NOW, 'limit', 0, BATCH)
+for _, one in ipairs(over) do
+  local record = redis.call('hget', CLAIMS, one)
+  if record then
+    returned[#returned + 1] = {one, give_back(one, record, 'its lease ran out')}
+  else
+    redis.call('zrem', LEASES, one)  -- of a lock that was held outside of any task
+  end
+end
+if #moved + #returned > 0 then wake(#moved + #returned) end
+
+claim = ARGV[7]
+if claim == '' then return {settled, NOW, -1, moved, returned, handed, false} end
+
+local function deliver(record)
+  local _, number, fence, _, _, entry = unpack_record(record)
+  local message = redis.call('hget', ENTRIES, entry)
+  local revoked, members = false, false
+  if string.sub(message, 1, 4) == '\0hr1' then
+    local _, id_bytes, key_bytes, chord_bytes, first = struct.unpack('>dHHH', message, 5)
+    local id = string.sub(message, first, first + id_bytes - 1)
+    local key = string.sub(message, first + id_bytes, first + id_bytes + key_bytes - 1)
+    revoked = redis.call('hmget', RESULTS, 'r:' .. id, key)
+    if chord_bytes > 0 then
+      first = first + id_bytes + key_bytes
+      local chord = string.sub(message, first, first + chord_bytes - 1)
+      members = {}
+      for i = 1, tonumber(redis.call('hget', CHORDS, chord) or 0) do
+        members[i] = redis.call('hget', CHORDS, chord .. ':' .. (i - 1))
+      end
+    end
+  end
+  -- Numbers beyond 2^53 would lose digits as Redis integers never do; the fence goes as text.
+  return {claim, entry, message, number, string.format('%.0f', fence), revoked, members}
+end
+
+local known = redis.call('hget', CLAIMS, claim)
+if known then return {settled, NOW, -1, moved, returned, handed, deliver(known)} end
+for _ = 1, BATCH do
+  local top = redis.call('zpopmin', QUEUE)
+  if #top == 0 then break end
+  local seq, entry = string.sub(top[1], 1, 16), string.sub(top[1], 17)
+  if redis.call('hexists', ENTRIES, entry) == 1 then
+    local failed = redis.call('hget', TRIES, entry)
+    local number = 1 + (failed and tonumber(string.match(failed, '^%d+')) or 0)
+    if number > DELIVERIES_MAX then
+      -- It ends whoever opens it: nobody gets it any more.
+      redis.call('zadd', DEAD, NOW, entry)
+    else
+      -- Microseconds, or one more than the last: it grows even where a failover has rolled the last one back.
+      local fence = math.max(clock[1] * 1000000 + clock[2], tonumber(redis.call('hget', META, 'fence') or 0) + 1)
+      redis.call('hset', META, 'fence', string.format('%.0f', fence))
+      local record = pack(tonumber(top[2]), number, fence, HOLDER, seq, entry)
+      redis.call('hset', CLAIMS, claim, record)
+      redis.call('zadd', LEASES, NOW + LEASE, claim)
+      return {settled, NOW, -1, moved, returned, handed, deliver(record)}
+    end
+  end
+end
+
+-- Nothing to do. Tokens that are left would only send others to look in vain.
+redis.call('del', WAKE)
+local wait = -1
+for _, key in ipairs({SCHEDULE, LEASES}) do
+  local first = redis.call('zrange', key, 0, 0, 'withscores')
+  if #first > 0 then
+    local left = math.max(0, tonumber(first[2]) - NOW)
+    if wait < 0 or left < wait then wait = left end
+  end
+end
+return {settled, NOW, wait, moved, returned, handed, false}

@@ -1,0 +1,60 @@
+"""Renews what this process holds, for as long as it holds it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+logger = logging.getLogger("huey.storage")
+
+#: How often within a lease: twice may fail before it runs out.
+TIMES_A_LEASE = 3
+
+
+class Renewal:
+    """The claims (and owners of locks) of one process, and the thread that renews their leases.
+
+    The thread is started with the first claim, and ends with the process or by `stop`. What was found to be lost is
+    noted, and no longer renewed.
+    """
+
+    def __init__(self, lease_s: float, renew: Callable[[Sequence[bytes]], Sequence[bytes]]) -> None:
+        self._interval_s = lease_s / TIMES_A_LEASE
+        self._renew = renew
+        self._held: dict[bytes, None] = {}
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self.pid = os.getpid()
+
+    def hold(self, claim: bytes) -> None:
+        """Renew it from now on."""
+        self._held[claim] = None
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="huey-leases", daemon=True)
+            self._thread.start()
+
+    def drop(self, claim: bytes) -> None:
+        """No longer."""
+        self._held.pop(claim, None)
+
+    def stop(self) -> None:
+        """End the thread, after the request that it may be in."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._interval_s):
+            held = list(self._held)
+            if not held:
+                continue
+            try:
+                lost = self._renew(held)
+            except Exception as error:
+                # The next round tries again; whoever loses his lease is told when he settles.
+                logger.warning("Leases of %d tasks could not be renewed: %s", len(held), error)
+                continue
+            for claim in lost:
+                if claim in self._held:
+                    self.drop(claim)
+                    logger.warning("A lease was lost before its task was done: somebody else has the task now.")

@@ -1,0 +1,589 @@
+"""The storages: a queue and a schedule with acknowledgement; results and counters are those of Huey's RedisStorage."""
+
+# Huey has no type hints: its classes are Any to mypy.
+# mypy: disallow-subclassing-any=False
+
+from __future__ import annotations
+
+import calendar
+import datetime
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from huey.exceptions import ConfigurationError
+from huey.storage import RedisStorage
+
+from harness.storages import options
+from harness.storages.cluster import RedisClusterStorage
+from harness.storages.reliable import scripts
+from harness.storages.reliable.keys import Keys
+from harness.storages.reliable.renewal import Renewal
+from harness.storages.reliable.routes import OneServer, Service, SlotOwner
+from harness.storages.reliable.scripts import Call, score_of
+from harness.storages.reliable.steps import (
+    TOKEN_BYTES,
+    Answer,
+    Back,
+    Delivery,
+    Member,
+    Put,
+    Settle,
+    Step,
+    new_claim,
+    new_entry,
+    unseal,
+)
+from harness.storages.reliable.wire import Replicas, Route, Wire, words
+from harness.storages.sentinel import RedisSentinelStorage
+
+#: A worker that waits for a task asks at most this long; then it looks whether it is to stop, and asks again.
+CLAIM_PATIENCE_S = 2.0
+#: A process that is told to end hands back what it holds within this.
+HAND_BACK_PATIENCE_S = 3.0
+#: How long it is remembered that a periodic task was enqueued in its period.
+ONCE_MS = 180_000
+#: Deliveries beyond `max_deliveries` that are still opened, to bury the task with its error. One that ends whoever
+#: opens it is buried unopened.
+BURIALS_TRIED = 3
+#: Entries to a request, where many are read.
+BATCH = 1000
+
+
+@dataclass
+class Handling:
+    """A delivery that is being executed, and what is to be handed over with its end.
+
+    `collecting`: what the storage is asked for now becomes part of that end; not so in the task's own body.
+    """
+
+    delivery: Delivery
+    collecting: bool = True
+    puts: list[Put] = field(default_factory=list)
+    results: list[tuple[bytes, bytes]] = field(default_factory=list)
+    deletes: list[bytes] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+
+
+class _Local(threading.local):
+    """Of one worker."""
+
+    handling: Handling | None = None
+    #: Leased together with the end of the last task.
+    ahead: Delivery | None = None
+    #: The claim of a lease that was asked for, and whose answer never came: asked for again under the same id.
+    open_claim: bytes | None = None
+    #: Whether to lease the next task with the end of this one.
+    goes_on: Callable[[], bool] | None = None
+    #: Whether this is a scheduler, for which due tasks are moved, not handed out.
+    moves_schedule = False
+    once = b""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A task that was given up. `errors` say what became of its last deliveries, the oldest first."""
+
+    id: str
+    entry: bytes
+    message: bytes
+    deliveries: int
+    errors: tuple[str, ...]
+    died_at: datetime.datetime
+
+
+class ReliableStorage(RedisStorage):
+    """What the three storages share; see docs/delivery.md for the protocol.
+
+    `lease_s`: how long a silent consumer keeps a task. `replicas`: how many replicas must have a write before it is
+    acknowledged, a number or "alive". `max_deliveries`: how often a task is given out before it goes to the dead
+    letters. `patience_s`: how long a request is tried before its outcome is given up as open. `remember_s`: how long
+    completions are remembered, to answer the repeats of a request, and refuse others'.
+
+    Operations on the queue raise OutcomeUnknown when nothing says whether they took effect, redis-py's errors when
+    they did not.
+    """
+
+    priority = True
+
+    def __init__(
+        self,
+        name: str = "huey",
+        *arguments: Any,
+        lease_s: float = 30.0,
+        replicas: Replicas = 0,
+        max_deliveries: int = 5,
+        patience_s: float = 10.0,
+        remember_s: float = 60.0,
+        **kwargs: Any,
+    ) -> None:
+        _check(lease_s, replicas, max_deliveries, patience_s, remember_s)
+        super().__init__(name, *arguments, **kwargs)
+        self.lease_s, self.max_deliveries = float(lease_s), max_deliveries
+        #: Whether naive times are UTC; Huey says.
+        self.utc = True
+        self._patience_s = float(patience_s)
+        # With a hash tag on a single server too: one format, and the way to a cluster stays open.
+        self.keys = Keys.of(self.name if "{" in self.name else f"{{{self.name}}}")
+        stock = {"results": self.result_key, "stock": self.queue_key, "stock_schedule": self.schedule_key}
+        self._calls = {
+            script: Call(script, {**vars(self.keys), **stock})
+            for script in (
+                *(scripts.PUT, scripts.STEP, scripts.RENEW, scripts.LOCK),
+                *(scripts.POP_SCHEDULE, scripts.FLUSH, scripts.DEAD, scripts.ADOPT),
+            )
+        }
+        self._replicas = replicas
+        self._step_head = words(round(remember_s * 1000), round(lease_s * 1000), max_deliveries + BURIALS_TRIED)
+        self.local = _Local()
+        self._wire: tuple[int, Wire] | None = None
+        self._renewal: Renewal | None = None
+        self._held: dict[bytes, Delivery] = {}
+        # Whose lease ran out, dead letters say.
+        self._holder = (0, b"")
+
+    def _route(self) -> Route:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ steps
+
+    def perform(self, step: Step) -> Answer:
+        """Carry a step out; once its answer is here, as many replicas as asked for have it.
+
+        Raises OutcomeUnknown, or redis-py's error of an attempt that certainly had no effect.
+        """
+        if step.put is not None:
+            return self._put(step.put)
+        return self._step(step)
+
+    def _put(self, put: Put) -> Answer:
+        arguments = [
+            put.entry,
+            put.message,
+            score_of(put.priority),
+            b"" if put.eta_ms is None else b"%d" % put.eta_ms,
+            b"%d" % ONCE_MS,
+        ]
+        further = [self._once_key(put.once)] if put.once else []
+        reply = self._call(scripts.PUT, arguments, further, patience_s=self._patience_s)
+        return Answer(dropped=reply[0] == b"known")
+
+    def _step(self, step: Step) -> Answer:
+        arguments = [*self._step_head, self.holder(), step.claim or b""]
+        further: list[bytes] = []
+        patience_s = CLAIM_PATIENCE_S
+        effects_end = b""
+        if step.settle is None:
+            arguments.append(b"")
+        else:
+            patience_s = self._patience_s
+            arguments += self._settle(step.settle, further)
+            # Two for what the wire puts in front.
+            effects_end = b"%d" % (len(arguments) + 2)
+        arguments.append(b"%d" % len(step.back))
+        for back in step.back:
+            arguments += [back.delivery.claim, back.error.encode(errors="replace")]
+        if effects_end:
+            arguments.append(effects_end)
+        if step.back and step.settle is None:
+            patience_s = HAND_BACK_PATIENCE_S
+        reply = self._call(scripts.STEP, arguments, further, patience_s=min(patience_s, self._patience_s))
+        settled, _, next_ms, moved, returned, handed, leased = reply
+        return Answer(
+            settled=settled.decode(),
+            delivery=_delivery(leased) if leased else None,
+            next_ms=None if next_ms < 0 else next_ms,
+            returned=tuple((claim, entry) for claim, entry in returned),
+            moved=tuple(moved),
+            handed=tuple(bool(one) for one in handed),
+        )
+
+    def _settle(self, settle: Settle, further: list[bytes]) -> list[bytes]:
+        """The arguments of a settlement; keys that only it has are put into `further`."""
+        delivery = settle.delivery
+        effects: list[bytes] = []
+        count = 0
+        for key in settle.deletes:
+            effects += (b"delete", key)
+        for key, value in settle.results:
+            effects += (b"result", key, value)
+            if self.notify_result:
+                further.append(f"{self.notify_prefix}{key.decode()}".encode())
+                place = len(scripts.STEP.roles) + len(further)
+                effects += (b"notify", b"%d" % place, b"%d" % self.notify_result_ttl)
+                count += 1
+        for put in settle.puts:
+            if put.eta_ms is None:
+                effects += (b"queue", put.entry, put.message, score_of(put.priority))
+            else:
+                effects += (b"schedule", put.entry, put.message, b"%d" % put.eta_ms)
+        for one in settle.members:
+            effects += (b"member", one.chord, b"%d" % one.index, b"%d" % one.size, one.value)
+            effects += (one.callback.entry, one.callback.message, score_of(one.callback.priority))
+        if delivery.members is not None and settle.outcome is not None:
+            effects += (b"chord", unseal(delivery.message).chord, b"%d" % len(delivery.members))
+            count += 1
+        count += len(settle.deletes) + len(settle.results) + len(settle.puts) + len(settle.members)
+        error = settle.error.encode(errors="replace")
+        return [delivery.claim, delivery.entry, (settle.outcome or "").encode(), error, b"%d" % count, *effects]
+
+    def _call(
+        self,
+        script: scripts.Script,
+        arguments: Sequence[bytes],
+        further_keys: Sequence[bytes] = (),
+        *,
+        patience_s: float | None = None,
+    ) -> list[Any]:
+        patience_s = self._patience_s if patience_s is None else patience_s
+        return self.wire.call(self._calls[script], arguments, further_keys, patience_s=patience_s)
+
+    @property
+    def wire(self) -> Wire:
+        """This process's."""
+        pid = os.getpid()
+        if self._wire is None or self._wire[0] != pid:
+            self._wire = (pid, Wire(self._route(), self._replicas))
+        return self._wire[1]
+
+    def holder(self) -> bytes:
+        """Who holds what this process leases, for people to read."""
+        if self._holder[0] != os.getpid():
+            self._holder = (os.getpid(), f"{socket.gethostname()[:200]}:{os.getpid()}".encode())
+        return self._holder[1]
+
+    def _once_key(self, once: bytes) -> bytes:
+        return f"{self.keys.queue.removesuffix('queue')}once.".encode() + once
+
+    def close(self) -> bool:
+        """Close this process's connections; the next operation opens new ones. Whether there were any."""
+        closed = False
+        if self._wire is not None and self._wire[0] == os.getpid():
+            self._wire[1].close()
+            closed = True
+        self._wire = None
+        return bool(super().close()) or closed
+
+    # ------------------------------------------------------------ workers
+
+    def take(self) -> Delivery | None:
+        """Lease the next task; where `blocking`, wait for one for at most `read_timeout` seconds.
+
+        The wait ends with the next deadline, an eta or the end of somebody's lease, or when something is enqueued.
+        """
+        ahead, self.local.ahead = self.local.ahead, None
+        if ahead is not None:
+            return ahead
+        deadline = time.monotonic() + (self.read_timeout if self.blocking else 0)
+        while True:
+            claim = self.local.open_claim or new_claim()
+            self.local.open_claim = claim
+            answer = self.perform(Step(claim=claim))
+            self.local.open_claim = None
+            if answer.delivery is not None:
+                self._hold(answer.delivery)
+                return answer.delivery
+            # A lease that begins while we wait ends no sooner than this.
+            wait_s = min(deadline - time.monotonic(), self.lease_s)
+            if answer.next_ms is not None:
+                wait_s = min(wait_s, answer.next_ms / 1000 + 0.001)
+            if wait_s <= 0:
+                return None
+            # The server's answer must come before the socket's time-out.
+            self.wire.pop(self.keys.wake, min(wait_s, 1.0))
+
+    def settle(self, settle: Settle) -> bool:
+        """End a delivery; lease the next one with it, if this worker goes on. False when it was refused."""
+        goes_on = self.local.goes_on
+        claim = new_claim() if goes_on is not None and goes_on() else None
+        self.local.open_claim = claim
+        try:
+            answer = self.perform(Step(settle=settle, claim=claim))
+        finally:
+            self._drop(settle.delivery)
+        self.local.open_claim = None
+        if answer.delivery is not None:
+            self._hold(answer.delivery)
+            self.local.ahead = answer.delivery
+        return answer.settled == "ok"
+
+    def hand_back(self, *back: Back) -> None:
+        """Put deliveries back in their old places."""
+        if not back:
+            return
+        try:
+            self.perform(Step(back=back))
+        finally:
+            for one in back:
+                self._drop(one.delivery)
+
+    def hand_back_ahead(self) -> None:
+        """Hand back what this worker has leased and not begun."""
+        ahead, self.local.ahead = self.local.ahead, None
+        if ahead is not None:
+            self.hand_back(Back(ahead))
+
+    def held_here(self) -> tuple[Delivery, ...]:
+        """What this process holds."""
+        return tuple(self._held.values()) if self._is_mine() else ()
+
+    def _is_mine(self) -> bool:
+        return self._renewal is not None and self._renewal.pid == os.getpid()
+
+    def _hold(self, delivery: Delivery) -> None:
+        self.renewal.hold(delivery.claim)
+        self._held[delivery.claim] = delivery
+
+    def _drop(self, delivery: Delivery) -> None:
+        self._held.pop(delivery.claim, None)
+        self.renewal.drop(delivery.claim)
+
+    @property
+    def renewal(self) -> Renewal:
+        """This process's."""
+        if self._renewal is None or self._renewal.pid != os.getpid():
+            # What the parent holds, it renews.
+            self._held = {}
+            self._renewal = Renewal(self.lease_s, self.renew)
+        return self._renewal
+
+    def renew(self, claims: Sequence[bytes]) -> tuple[bytes, ...]:
+        """Renew leases; which of them were lost."""
+        reply = self._call(
+            scripts.RENEW,
+            [b"%d" % round(self.lease_s * 1000), *claims],
+            patience_s=min(self.lease_s / 3, self._patience_s),
+        )
+        return tuple(claim for claim, held in zip(claims, reply[2], strict=True) if not held)
+
+    def move_due(self) -> None:
+        """What a scheduler does: due tasks go into the queue, and so do those whose leases ran out."""
+        self.perform(Step(move=True))
+
+    def lock(self, doing: str, field_name: str, owner: bytes, token: bytes, ttl_s: float | None, lease_s: float) -> str:
+        """See lock.lua. `lease_s` is 0 where the owner is a task's claim."""
+        arguments = [doing, field_name, owner, token, round((ttl_s or 0) * 1000), round(lease_s * 1000)]
+        return str(self._call(scripts.LOCK, words(*arguments))[0].decode())
+
+    # ------------------------------------------------------------ Huey's storage API
+
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        put = Put(new_entry(data), data, priority or 0, once=self.local.once)
+        handling = self.local.handling
+        if handling is not None and handling.collecting:
+            handling.puts.append(put)
+        else:
+            self.perform(Step(put=put))
+
+    def dequeue(self) -> bytes | None:
+        delivery = self.take()
+        return None if delivery is None else delivery.message
+
+    def add_to_schedule(self, data: bytes, ts: datetime.datetime) -> None:
+        put = Put(new_entry(data), data, unseal(data).priority, eta_ms=self.epoch_ms(ts))
+        handling = self.local.handling
+        if handling is not None and handling.collecting:
+            handling.puts.append(put)
+        else:
+            self.perform(Step(put=put))
+
+    def read_schedule(self, ts: datetime.datetime) -> list[bytes]:
+        if self.local.moves_schedule:
+            self.move_due()
+            return []
+        return list(self._call(scripts.POP_SCHEDULE, [b"%d" % self.epoch_ms(ts)])[2])
+
+    def put_data(self, key: Any, value: bytes, is_result: bool = False) -> None:
+        handling = self.local.handling
+        if is_result and handling is not None and handling.collecting:
+            handling.results.append((scripts.text(key), value))
+        else:
+            super().put_data(key, value, is_result)
+
+    def delete_data(self, key: Any) -> bool:
+        handling = self.local.handling
+        if handling is not None and handling.collecting:
+            handling.deletes.append(scripts.text(key))
+            return True
+        return bool(super().delete_data(key))
+
+    def queue_size(self) -> int:
+        return int(self.conn.zcard(self.keys.queue))
+
+    def schedule_size(self) -> int:
+        return int(self.conn.zcard(self.keys.schedule))
+
+    def enqueued_items(self, limit: int | None = None) -> list[bytes]:
+        members = self.conn.zrange(self.keys.queue, 0, limit - 1 if limit else -1)
+        return self._messages([member[16:] for member in members])
+
+    def scheduled_items(self, limit: int | None = None) -> list[bytes]:
+        return self._messages(self.conn.zrange(self.keys.schedule, 0, limit - 1 if limit else -1))
+
+    def flush_queue(self) -> None:
+        self._flush(b"queue")
+
+    def flush_schedule(self) -> None:
+        self._flush(b"schedule")
+
+    def flush_all(self) -> None:
+        """Everything of this queue: also what is leased, and dead letters. Who holds a task then is refused."""
+        super().flush_all()
+        for key in vars(self.keys).values():
+            if key != self.keys.meta:
+                self.conn.delete(key)
+
+    def epoch_ms(self, ts: datetime.datetime) -> int:
+        """Huey's naive time, UTC or local, in ms of the epoch."""
+        if ts.tzinfo is None and self.utc:
+            return round((calendar.timegm(ts.timetuple()) + ts.microsecond / 1e6) * 1000)
+        return round(ts.timestamp() * 1000)
+
+    # ------------------------------------------------------------ looking at it
+
+    def held(self) -> dict[str, list[bytes]]:
+        """All messages that wait or are being worked on: "queued", "scheduled", "leased"."""
+        records = self.conn.hgetall(self.keys.claims)
+        return {
+            "queued": self.enqueued_items(),
+            "scheduled": self.scheduled_items(),
+            "leased": self._messages([_entry_of(record) for record in records.values()]),
+        }
+
+    def done_entries(self) -> list[bytes]:
+        """Entries that were completed, as far as that is still remembered."""
+        return [*self.conn.hkeys(self.keys.done), *self.conn.hkeys(self.keys.done_old)]
+
+    def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
+        """The tasks that were given up, the oldest first."""
+        reply = self._call(scripts.DEAD, [b"list", b"%d" % limit])
+        return [_dead_letter(*one) for one in reply[2]]
+
+    def retry_dead(self, letter_id: str) -> bool:
+        """Line a dead letter up again, as if it had never been given out. False when there is none of that id."""
+        return self._dead(b"retry", letter_id)
+
+    def drop_dead(self, letter_id: str) -> bool:
+        """Forget a dead letter. False when there is none of that id."""
+        return self._dead(b"drop", letter_id)
+
+    def _dead(self, doing: bytes, letter_id: str) -> bool:
+        found = [one.entry for one in self.dead_letters(limit=1_000_000) if one.id == letter_id]
+        token = os.urandom(8)
+        return bool(found) and self._call(scripts.DEAD, [doing, found[0], token])[0] == b"ok"
+
+    def adopt(self, limit: int = BATCH) -> int:
+        """Take over what a stock storage of the same name holds on the same servers; how many messages came.
+
+        Lists of RedisStorage and sorted sets of PriorityRedisStorage keep their order, scheduled tasks their times.
+        """
+        due = self.conn.zrange(self.schedule_key, 0, limit - 1, withscores=True)
+        # Huey writes local time of a naive UTC time (convert_ts): read it back the same way.
+        pairs = [(message, b"%d" % self.epoch_ms(datetime.datetime.fromtimestamp(score))) for message, score in due]
+        return int(self._call(scripts.ADOPT, [b"%d" % limit, *scripts.flat(pairs)])[2])
+
+    def _messages(self, entries: list[bytes]) -> list[bytes]:
+        found: list[bytes] = []
+        for start in range(0, len(entries), BATCH):
+            messages = self.conn.hmget(self.keys.entries, entries[start : start + BATCH])
+            found += [message for message in messages if message is not None]
+        return found
+
+    def _flush(self, what: bytes) -> None:
+        for _ in range(1_000_000):
+            if not self._call(scripts.FLUSH, [what])[2]:
+                return
+
+
+class ReliableRedisStorage(ReliableStorage):
+    """On one server."""
+
+    def _route(self) -> Route:
+        return OneServer(self.pool)
+
+
+class ReliableSentinelStorage(ReliableStorage, RedisSentinelStorage):
+    """On the primary of a Sentinel service."""
+
+    def __init__(self, name: str = "huey", *arguments: Any, **kwargs: Any) -> None:
+        super().__init__(name, *arguments, **_soon(kwargs))
+
+    def _route(self) -> Route:
+        return Service(self._pool, str(self._service_name))
+
+
+class ReliableClusterStorage(ReliableStorage, RedisClusterStorage):
+    """On a Redis Cluster, all keys in one slot."""
+
+    def __init__(self, name: str = "huey", *arguments: Any, **kwargs: Any) -> None:
+        super().__init__(name, *arguments, **_soon(kwargs))
+
+    def _route(self) -> Route:
+        return SlotOwner(self._addresses, self._connection, self.keys.queue)
+
+
+def _soon(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Time-outs for requests that may be repeated, where the person set none."""
+    blocking, read_timeout = kwargs.get("blocking", True), kwargs.get("read_timeout", 1)
+    # A blocking read of the storage never lasts longer than a second, whatever read_timeout says.
+    margin_s = options.RELIABLE_TIMEOUT_S - 1
+    longest_s = read_timeout if blocking and isinstance(read_timeout, int | float) else 1
+    return {
+        "socket_timeout": max(longest_s, 1) + margin_s,
+        "socket_connect_timeout": options.RELIABLE_CONNECT_TIMEOUT_S,
+        **kwargs,
+    }
+
+
+def _check(lease_s: Any, replicas: Any, max_deliveries: Any, patience_s: Any, remember_s: Any) -> None:
+    """Raises ConfigurationError for what cannot be meant."""
+
+    def is_number(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    for name, value in (("lease_s", lease_s), ("patience_s", patience_s), ("remember_s", remember_s)):
+        if not (is_number(value) and value > 0):
+            raise ConfigurationError(f"{name}={value!r}: a number of seconds greater than 0 is wanted.")
+    if replicas != "alive" and not (isinstance(replicas, int) and not isinstance(replicas, bool) and replicas >= 0):
+        raise ConfigurationError(f'replicas={replicas!r}: a number of replicas, 0 or more, or "alive" is wanted.')
+    if not (isinstance(max_deliveries, int) and not isinstance(max_deliveries, bool) and max_deliveries >= 1):
+        raise ConfigurationError(f"max_deliveries={max_deliveries!r}: a number of deliveries, 1 or more, is wanted.")
+    if remember_s < 2 * patience_s:
+        raise ConfigurationError(
+            f"remember_s={remember_s!r} must be at least twice patience_s={patience_s!r}: the repeat of a request must "
+            "still find what became of it."
+        )
+
+
+def _delivery(leased: list[Any]) -> Delivery:
+    claim, entry, message, number, fence, revoked, members = leased
+    return Delivery(
+        claim=claim,
+        entry=entry,
+        message=message,
+        number=number,
+        fence=int(fence),
+        revoked=None if revoked is None else (revoked[0], revoked[1]),
+        members=None if members is None else tuple(members),
+    )
+
+
+def _entry_of(record: bytes) -> bytes:
+    """See `pack` in step.lua."""
+    return record[21 + record[20] + 16 :]
+
+
+def _dead_letter(entry: bytes, died_ms: bytes, message: bytes, failed: bytes) -> DeadLetter:
+    number, *errors = failed.decode(errors="replace").split("\n")
+    return DeadLetter(
+        id=entry[TOKEN_BYTES:].decode(errors="replace") or entry.hex(),
+        entry=entry,
+        message=message,
+        deliveries=int(number or 0),
+        errors=tuple(error for error in errors if error),
+        died_at=datetime.datetime.fromtimestamp(float(died_ms) / 1000, datetime.UTC),
+    )
