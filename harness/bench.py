@@ -51,7 +51,9 @@ def recorder() -> dict[str, Any]:
     import huey as package
 
     from harness.agents.errors import watch_redis
-    from harness.agents.recorder import Recorder, record, task_id
+    from harness.agents.logs import Recorder
+    from harness.agents.numbers import task_id
+    from harness.agents.recorder import record
 
     everywhere = os.sched_getaffinity(0)
     with _topology("loopback", "standalone") as (_, topology, _):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.history import log
 from harness.history.log import LogTail
+
+#: A scheduler looks once a second, and skips a turn when it is late (huey/consumer.py, Scheduler.loop).
+SCHEDULER_NS = 3_000_000_000
+_HUEY_PROCESS = re.compile(r"w[0-9]+|scheduler")
 
 
 @dataclass
@@ -26,14 +32,22 @@ class Progress:
     """Counts over all logs below `folder`; `poll` brings them up to date."""
 
     folder: Path
+    #: How long a silent consumer keeps a task, with a storage that acknowledges; 0 = what he has is gone with him.
+    lease_s: float = 0.0
     acknowledged: int = 0
     completed: int = 0
+    #: Tasks that schedulers took from the schedule, and the agent whose scheduler was the last to take any.
+    popped: int = 0
+    popped_by: str = ""
     _acknowledged: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
     _tails: dict[Path, LogTail] = field(default_factory=dict)
     _workers: dict[Path, _Worker] = field(default_factory=dict)
     _last_ns: dict[str, int] = field(default_factory=dict)
     _listed_ns: float = 0.0
+    _last_eta_ns: int = 0
+    #: When the last operation ended that may have left a lease behind.
+    _open_ns: int = 0
 
     def poll(self) -> None:
         """Read what has been written since the last call."""
@@ -49,20 +63,28 @@ class Progress:
             record = None
             for record in tail.read_new():
                 self._count(record, worker)
+                if record.f == log.READ_SCHEDULE and record.type == log.OK and record.value > 0:
+                    self.popped += record.value
+                    self.popped_by = tail.name.partition("/")[0]
             if record is not None:
                 agent = tail.name.partition("/")[0]
                 self._last_ns[agent] = max(self._last_ns.get(agent, 0), record.time)
 
     def _count(self, record: log.Record, worker: _Worker) -> None:
-        if record.f == log.ENQUEUE:
+        if record.type == log.INFO and record.f in (log.COMPLETE, log.DEQUEUE):
+            self._open_ns = max(self._open_ns, record.time)
+        if record.f in (log.ENQUEUE, log.SCHEDULE):
+            self._last_eta_ns = max(self._last_eta_ns, record.eta)
             if record.type == log.OK:
                 self._acknowledged.add(record.task)
                 self.acknowledged = len(self._acknowledged)
         elif record.f == log.COMPLETE:
             if record.type in (log.OK, log.INFO):
-                self._done.add(record.task)
-                self.completed = len(self._done)
                 worker.holds = False
+                # With leases, what may not have been completed may come back.
+                if record.type == log.OK or not self.lease_s:
+                    self._done.add(record.task)
+                    self.completed = len(self._done)
         elif record.f == log.DEQUEUE:
             worker.dequeues = True
             worker.holds = record.type == log.OK
@@ -76,6 +98,22 @@ class Progress:
         """When that agent last wrote something; 0 = never."""
         self.poll()
         return self._last_ns.get(agent, 0)
+
+    def starts(self, agent: str) -> int:
+        """How often that agent was started so far."""
+        return sum(1 for _ in self.folder.glob(f"{agent}.*.start"))
+
+    def processes(self, agent: str) -> Mapping[int, str]:
+        """Huey's names of that agent's workers and schedulers (`w2`, `scheduler`), by the number of their process."""
+        self.poll()
+        found = {}
+        for tail in self._tails.values():
+            # A worker has several logs where one step does several things: consumer-1/w2, consumer-1/w2/next, …
+            name, _, role = tail.name.partition("/")
+            role = role.partition("/")[0]
+            if name == agent and _HUEY_PROCESS.fullmatch(role):
+                found[tail.pid] = role
+        return found
 
     def working(self, agent: str) -> bool:
         """Whether one of that agent's workers has asked for work."""
@@ -91,8 +129,11 @@ class Progress:
     def idle_since(self, since_ns: int) -> bool:
         """Whether every worker asked for work after `since_ns` and was told that there is none, and holds nothing.
 
-        Workers that wrote nothing since are dead, and their successors write logs of their own.
+        Nor before all leases that may have been held then have run out, and a scheduler must have seen that the last
+        scheduled task was due. Workers that wrote nothing since are dead, and their successors write logs of their own.
         """
+        since_ns = max(since_ns, self._open_ns if self.lease_s else 0) + int(self.lease_s * 1e9)
+        since_ns = max(since_ns, self._last_eta_ns + SCHEDULER_NS if self._last_eta_ns else 0)
         live = [
             worker
             for path, worker in self._workers.items()

@@ -14,7 +14,7 @@ SCHEMA = "huey-harness/verdict/1"
 COUNT_NAMES = (
     "attempted", "acknowledged", "indeterminate", "rejected",
     "executions", "completed", "reexecuted", "lost", "lost_in_flight",
-    "duplicated", "unexpected", "recovered", "stuck",
+    "duplicated", "unexpected", "recovered", "refused", "stuck",
     "priority_inversions", "fifo_inversions", "early",
 )  # fmt: skip
 

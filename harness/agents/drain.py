@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
-from harness.agents.recorder import number_in
+from harness.agents.acknowledged import acknowledges
+from harness.agents.logs import ThreadLog
+from harness.agents.numbers import entry_number, number_in, number_of_entry
 from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
 from harness.history import log
 
 #: The servers were seen healthy before the word came; a client may still have to relearn who is who.
 TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a storage holds, as task numbers; and, if it keeps record, the tasks that it records as completed, with the
+    entry of each."""
+
+    held: tuple[int, ...]
+    done: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
 
 def main() -> None:
@@ -18,12 +31,17 @@ def main() -> None:
     recorder = make_recorder(orders)
     huey, _, _ = open_huey(orders, None)
     wait_for_go(orders)
-    deadline = time.monotonic() + TIMEOUT_S
-    out = recorder.log
+    drain(huey, recorder.log, TIMEOUT_S)
+    recorder.log.close()
+
+
+def drain(huey: Any, out: ThreadLog, timeout_s: float) -> None:
+    """Ask until the storage answers, and write down what it says."""
+    deadline = time.monotonic() + timeout_s
     out.write(log.INVOKE, log.DRAIN)
     while True:
         try:
-            held = [*huey.storage.enqueued_items(), *huey.storage.scheduled_items()]
+            remains = look(huey)
             break
         except Exception as error:
             print(f"{type(error).__name__}: {error}", flush=True)
@@ -31,9 +49,27 @@ def main() -> None:
                 out.write(log.INFO, log.DRAIN, error=log.E_OTHER)
                 return
             time.sleep(0.1)
-    numbers = [number_in(data, huey) for data in held]
-    out.write_list(log.FAIL if numbers else log.OK, log.DRAIN, numbers)
-    out.close()
+    type_ = log.FAIL if remains.held else log.OK
+    if remains.done is None:
+        out.write_list(type_, log.DRAIN, list(remains.held))
+    else:
+        out.write_drain(type_, list(remains.held), *(list(one) for one in remains.done))
+
+
+def look(huey: Any) -> Remains:
+    """What the storage still holds. Consumers have stopped: a lease that still runs keeps nobody's task but a dead
+    one's, so that task is held too. Raises whatever the storage raises."""
+    storage = huey.storage
+    if not acknowledges(storage):
+        left = [*storage.enqueued_items(), *storage.scheduled_items()]
+        return Remains(tuple(number_in(data, huey) for data in left))
+    # In this order: what ends between the two is in both, and not in neither.
+    held = [message for messages in storage.held().values() for message in messages]
+    done = [(task, entry) for entry in storage.done_entries() if (task := number_of_entry(entry)) is not None]
+    return Remains(
+        tuple(number_in(message, huey) for message in held),
+        (tuple(task for task, _ in done), tuple(entry_number(entry) for _, entry in done)),
+    )
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ TABLE: dict[str, tuple[bool, int]] = {
     "ConnectionError": (True, log.E_LOST),
     "ConnectionRefusedError": (True, log.E_REFUSED),
     "TimeoutError": (True, log.E_TIMEOUT),
+    # Of our storages: the same request was repeated until its time was up, and some attempt may have taken effect.
+    "OutcomeUnknown": (False, log.E_OPEN),
     # Errors of ours: the agent was told to stop. What was open stays open.
     "KeyboardInterrupt": (False, log.E_INTERRUPTED),
     "SystemExit": (False, log.E_INTERRUPTED),
@@ -89,7 +91,8 @@ def classify(error: BaseException) -> tuple[int, int]:
     certain, code = False, log.E_OTHER
     name = ""
     first_word = str(error).split(" ", 1)[0] if str(error) else ""
-    if first_word in TABLE:
+    # Whatever it quotes of the last attempt is not what it says of all of them.
+    if first_word in TABLE and not _is_open(error):
         name = first_word
     else:
         for kind in type(error).__mro__:
@@ -105,6 +108,10 @@ def classify(error: BaseException) -> tuple[int, int]:
     if attempts.unanswered:
         certain = False
     return (log.FAIL if certain else log.INFO), code
+
+
+def _is_open(error: BaseException) -> bool:
+    return any(kind.__name__ == "OutcomeUnknown" for kind in type(error).__mro__)
 
 
 def _errno(error: BaseException) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 
-from harness.agents.recorder import task_id
+from harness.agents.numbers import task_id
 from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
 
 #: What an application's request would take until the next one comes by.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.agents.errors import watch_redis
-from harness.agents.recorder import Recorder, next_incarnation, record
+from harness.agents.logs import Recorder, next_incarnation
+from harness.agents.recorder import record
 
 #: An agent that never gets the word ends by itself.
 GO_TIMEOUT_S = 120.0

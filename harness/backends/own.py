@@ -28,7 +28,7 @@ def resolve(name: str) -> Backend:
     storage = _storage_of(name, cls)
     nearest = _nearest(storage)
     if nearest is not None:
-        return dataclasses.replace(nearest, name=name, huey=name)
+        return dataclasses.replace(nearest, name=name, huey=name, also=(), only_server_faults=False)
     topology = getattr(storage, "huey_topology", None)
     if topology not in TOPOLOGIES:
         raise HarnessError(

@@ -1,7 +1,4 @@
-"""`cluster-…` and `sentinel-…`: Huey's storages where a replica can take over.
-
-`cluster` and `sentinel` stand for the priority kinds until there is one that acknowledges.
-"""
+"""`cluster-…` and `sentinel-…`: Huey's storages where a replica can take over."""
 
 from __future__ import annotations
 
@@ -26,7 +23,5 @@ def _register(name: str, huey: str, topology: str, order: Order) -> None:
 
 _register("cluster-redis", "RedisClusterHuey", "cluster", "fifo")
 _register("cluster-priority", "PriorityRedisClusterHuey", "cluster", "priority-fifo")
-_register("cluster", "PriorityRedisClusterHuey", "cluster", "priority-fifo")
 _register("sentinel-redis", "RedisSentinelHuey", "sentinel", "fifo")
 _register("sentinel-priority", "PriorityRedisSentinelHuey", "sentinel", "priority-fifo")
-_register("sentinel", "PriorityRedisSentinelHuey", "sentinel", "priority-fifo")

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from harness.protocols import KnownLimit, Promise
 
+_OF_WORKERS = ("worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash")
+
 ORDER_PROMISES = {
-    "priority-fifo": (Promise("priority-order", ("none", "worker-crash", "worker-pause")),),
-    "fifo": (Promise("fifo-order", ("none", "worker-crash", "worker-pause")),),
+    "priority-fifo": (Promise("priority-order", ("none", *_OF_WORKERS)),),
+    "fifo": (Promise("fifo-order", ("none", *_OF_WORKERS)),),
 }
 
 DELIVERY_PROMISES = (
-    Promise("no-loss", ("none", "worker-pause")),
-    Promise("no-duplicates", ("none", "worker-crash", "worker-pause", "node-crash")),
+    Promise("no-loss", ("none", "worker-pause", "graceful-stop")),
+    Promise("no-duplicates", ("none", *_OF_WORKERS, "node-crash")),
 )
 
 _POPPED = (
     "dequeue() removes the task (BRPOP, BZPOPMIN: huey/storage.py, RedisStorage.dequeue, RedisPriorityQueue.dequeue) "
     "before Worker.loop (huey/consumer.py) runs it; who dies in between takes it along"
+)
+_INTERRUPTED = (
+    "Consumer.stop (huey/consumer.py) waits for no task after a SIGTERM or when shutdown_timeout is up, and "
+    "Huey.notify_interrupted_tasks (huey/api.py) sends a signal for what ran, and puts nothing back"
+)
+_BATCH = (
+    "read_schedule() removes all that is due (SCHEDULE_POP_LUA: huey/storage.py) before Scheduler.loop "
+    "(huey/consumer.py) enqueues it one by one; a scheduler that dies in between takes the rest along"
 )
 _REPLY = (
     "the server removed the task and its answer never arrived: RedisStorage.dequeue takes the error for an empty queue"
@@ -24,6 +34,10 @@ _REPLY = (
 _REVOKE = (
     "Huey.execute asks the storage whether the task is revoked before it runs it (huey/api.py, is_revoked); "
     "if that fails, Worker.loop logs the error and the task is gone"
+)
+_ERASED = (
+    "a primary that comes back empty before anyone fails over takes its replicas' data along (Redis docs: "
+    "replication, Safety of replication when master has persistence turned off)"
 )
 _ASYNC = (
     "Redis acknowledges a write before any replica has it (Redis docs: replication; cluster specification, Write "
@@ -33,6 +47,8 @@ _ASYNC = (
 #: Whatever the topology: who holds a task when he is struck loses it.
 IN_FLIGHT = (
     KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", _POPPED, "worker-crash"),
+    KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", _INTERRUPTED, "worker-stop"),
+    KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", _BATCH, "scheduler-crash"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-pause", _REPLY, "primary-pause"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY + "; " + _REVOKE, "consumer-cut-off"),
@@ -44,6 +60,8 @@ FAILOVER = (
     KnownLimit("asynchronous-replication", "duplicated", "failover", _ASYNC, "primary-loss"),
     KnownLimit("asynchronous-replication", "lost", "partition", _ASYNC, "partition-minority"),
     KnownLimit("asynchronous-replication", "duplicated", "partition", _ASYNC, "partition-minority"),
+    KnownLimit("erased-primary", "lost", "data-loss", _ERASED, "empty-restart"),
+    KnownLimit("pop-reply-lost", "lost_in_flight", "data-loss", _REPLY, "empty-restart"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "failover", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "partition", _REPLY, "partition-minority"),
 )

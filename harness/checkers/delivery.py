@@ -52,6 +52,7 @@ def check(history: History, context: Context) -> CheckResult:
             "duplicated": int(np.maximum(ledger.done_ok - 1, 0).sum()),
             "unexpected": int(ledger.unexpected.sum()),
             "recovered": int((ledger.completed & ledger.indeterminate).sum()),
+            "refused": len(ops.rows(log.COMPLETE, log.FAIL)),
             "stuck": int(ledger.stuck.sum()) if known else None,
         },
         findings,
@@ -104,13 +105,14 @@ class _Ledger:
         rejected = ~acknowledged & ~indeterminate & (count(put) > 0)
 
         # What the storage itself records as completed settles what nobody heard the end of.
-        settled = np.ones(len(tasks), dtype=np.bool_)
-        if drain is not None and drain.done is not None:
-            settled = np.isin(tasks, drain.done)
+        counts = completion & (ok | unknown)
+        if drain is not None:
+            open_ones = np.flatnonzero(completion & unknown)
+            counts[open_ones] = drain.settles(ops, open_ones)
         is_done = completion & (ops.outcome == log.DONE)
         done_ok = count(is_done & ok)
-        completed = (done_ok > 0) | ((count(is_done & unknown) > 0) & settled)
-        concluded = (count(completion & ok) > 0) | ((count(completion & unknown) > 0) & settled)
+        completed = count(is_done & counts) > 0
+        concluded = count(counts) > 0
 
         executions = count(execution)
         held = np.isin(tasks, drain.held) if drain is not None else np.zeros(len(tasks), dtype=np.bool_)

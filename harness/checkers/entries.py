@@ -71,8 +71,10 @@ def entries_of(history: History, ops: Operations) -> Entries:
     early = known & taken & (take_to < put_from)
     seen = known & taken & ~early
     # Handed back before anyone was seen to have it: a dequeue without an end had it first. Handed back while
-    # it was being dequeued: perhaps.
+    # it was being dequeued: perhaps. The same where nobody told of its return, and the first who was seen to get it was
+    # told that he is not the first.
     hidden = seen & ((returned < take_from) | ((returned < take_to) & (soonest < take_to)))
+    hidden |= seen & (history.value[ops.end[take]] > 1) & (soonest < take_to)
 
     common = np.flatnonzero((seen & ~hidden) | waiting)
     special: list[_Special] = []

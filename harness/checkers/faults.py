@@ -49,7 +49,8 @@ def in_flight(history: History, fault: FaultRecord) -> int:
     """How much was in flight when the fault was injected, counted from the history alone.
 
     - For each agent struck: tasks that its workers held (dequeued or popped from the schedule, and neither completed
-      nor let go by asking for the next), and enqueues and schedules that it had open.
+      nor let go by asking for the next; or being completed, in one step with asking), and enqueues and schedules that
+      it had open.
     - If a node was struck: requests of all other clients that were open (those that came back empty asked for nothing),
       and tasks that were acknowledged and that nobody had dequeued.
 
@@ -79,14 +80,19 @@ def _held(history: History, ops: Operations, mine: Bools, now_ns: int) -> int:
     held = 0
     for worker, row in last.items():
         if ops.how[row] != log.OK or ops.end_ns[row] > now_ns:
+            completing = (ops.f == log.COMPLETE) & (ops.worker == worker)
+            held += int((completing & (ops.start_ns <= now_ns) & (ops.end_ns > now_ns)).sum())
             continue
+        since_ns = ops.end_ns[row]
         if ops.f[row] == log.DEQUEUE:
             tasks: Ints = ops.task[row : row + 1]
             over = ops.f == log.COMPLETE
         else:
             tasks = history.tasks_of(int(ops.end[row]))
             over = ops.f == log.ENQUEUE
-        over = over & (ops.worker == worker) & (ops.start_ns >= ops.end_ns[row]) & (ops.end_ns <= now_ns)
+            # A server that moves what is due does both at once.
+            since_ns = ops.start_ns[row]
+        over = over & (ops.worker == worker) & (ops.start_ns >= since_ns) & (ops.end_ns <= now_ns)
         held += int((~np.isin(tasks, ops.task[over & (ops.end != NOWHERE)])).sum())
     return held
 

@@ -1,7 +1,8 @@
 """In whose hands a lost task can have been when a fault struck him (the contract's `lost_in_flight`).
 
 In hand = from the invoke of the dequeue or read_schedule that popped it to its outcome or hand-over, at the latest to
-the moment when the same worker asks for the next one: he no longer holds what he has let go.
+the moment when the same worker asks for the next one: he no longer holds what he has let go. (Where he asks in the same
+step in which he completes it: to the end of that step.)
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def places(history: History, ops: Operations, lost: Iterable[int], context: Cont
         return found
     for task, place in found.items():
         if place.where == "hand":
-            faults = _faults_in_hand(ops, strikes, place.row, trail.let_go_ns(place.row))
+            faults = _faults_in_hand(ops, strikes, place.row, trail.let_go_ns(place.row, task))
             found[task] = dataclasses.replace(place, faults=faults)
     takers = list(_takers(ops, strikes, trail))
     _match_scheduled(ops, found, [one for one in takers if ops.f[one.row] == log.READ_SCHEDULE])
@@ -96,9 +97,19 @@ class _Trail:
         begin, end = np.searchsorted(self._popped, [task, task + 1])
         return [int(row) for row in self._popped_by[begin:end]]
 
-    def let_go_ns(self, row: int) -> int:
-        """When the worker who took something by this operation asked for the next."""
-        return int(self._next_take[row])
+    def let_go_ns(self, row: int, task: int) -> int:
+        """When the worker who took this task by this operation asked for the next; where that was one step with the
+        completion of it, when that step ended."""
+        ops = self._ops
+        asked_ns = int(self._next_take[row])
+        ends = (
+            int(ops.end_ns[other])
+            for other in self.rows_of(task)
+            if ops.f[other] == log.COMPLETE
+            and ops.worker[other] == ops.worker[row]
+            and ops.end_ns[row] <= ops.start_ns[other] <= asked_ns
+        )
+        return max([asked_ns, *ends])
 
     def next_ns(self, row: int) -> int:
         """When the worker behind this operation began his next one."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.history import log
-from harness.history.columns import Bools, Bytes, History, Ints, agent_of, is_nemesis, workers_of
+from harness.history.columns import Bools, Bytes, Floats, History, Ints, agent_of, is_nemesis, workers_of
 
 #: The end of what has none, in nanoseconds.
 FOREVER = (1 << 63) - 1
@@ -21,7 +20,8 @@ class Operations:
 
     `invoke` and `end` are indexes into the history; without an end, `end` is NOWHERE, `end_ns` FOREVER and `how`
     INFO, as the contract has it. `worker` indexes `workers`, which have one name for all processes that a worker
-    went on as. Task, entry and outcome are what the invoke and the end say together.
+    went on as. Task, entry and outcome are what the invoke and the end say together. An enqueue that names no priority
+    has that of the schedule of the same entry: who moves what is due need not know it.
     """
 
     f: Bytes
@@ -33,7 +33,7 @@ class Operations:
     end_ns: Ints
     task: Ints
     entry: Ints
-    priority: npt.NDArray[np.float64]
+    priority: Floats
     eta: Ints
     outcome: Bytes
     workers: tuple[str, ...]
@@ -93,6 +93,8 @@ def pair(history: History) -> Operations:
     end_task = np.where(ended, history.task[end], log.NO_TASK)
     # Only a dequeue learns at its end which entry it is about.
     end_entry = np.where(ended & (f == log.DEQUEUE), history.entry[end], 0)
+    task = np.where(end_task != log.NO_TASK, end_task, history.task[invoke])
+    entry = np.where(f == log.DEQUEUE, end_entry, history.entry[invoke])
     end_outcome = np.where(ended, history.outcome[end], 0)
     workers = workers_of(history.processes)
     names = tuple(dict.fromkeys(workers))
@@ -106,9 +108,9 @@ def pair(history: History) -> Operations:
         end=end,
         start_ns=history.time[invoke],
         end_ns=np.where(ended, history.time[end], FOREVER),
-        task=np.where(end_task != log.NO_TASK, end_task, history.task[invoke]),
-        entry=np.where(f == log.DEQUEUE, end_entry, history.entry[invoke]),
-        priority=history.priority[invoke],
+        task=task,
+        entry=entry,
+        priority=_priorities(f, task, entry, history.priority[invoke]),
         eta=history.eta[invoke],
         outcome=np.where(end_outcome != 0, end_outcome, history.outcome[invoke]).astype(np.uint8),
         workers=names,
@@ -116,3 +118,22 @@ def pair(history: History) -> Operations:
         doubled=np.sort(at[doubled]).astype(np.int64),
         orphaned=np.sort(at[~is_invoke & ~closes]).astype(np.int64),
     )
+
+
+def _priorities(f: Bytes, task: Ints, entry: Ints, priority: Floats) -> Floats:
+    """By row the priority; see `Operations`."""
+    scheduled = np.flatnonzero((f == log.SCHEDULE) & (priority != 0))
+    asking = np.flatnonzero((f == log.ENQUEUE) & (priority == 0) & np.isin(task, task[scheduled]))
+    if not len(asking):
+        return priority
+    told = dict(
+        zip(
+            zip(task[scheduled].tolist(), entry[scheduled].tolist(), strict=True),
+            priority[scheduled].tolist(),
+            strict=True,
+        )
+    )
+    priority = priority.copy()
+    for row in asking.tolist():
+        priority[row] = told.get((int(task[row]), int(entry[row])), 0.0)
+    return priority

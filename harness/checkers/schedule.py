@@ -16,14 +16,16 @@ from harness.verdict import CheckResult, Finding, Validity
 def check(history: History, context: Context) -> CheckResult:
     """No scheduled task begins before its time.
 
-    Of a task that was first put by a `schedule`, the earliest `eta` of all its schedules: no body of it may begin
-    before (in a history without `execute`: no dequeue of it end before). A task that was enqueued first, and
-    scheduled later (a retry), is not judged: its bodies before that are its own.
+    Of a task that was scheduled before any body of it began, the earliest `eta` of all its schedules: no body of it
+    may begin before. A task that ran first, and was scheduled later (a retry), is not judged: its bodies before that
+    are its own. (In a history without `execute`: no dequeue may end before; and a task that was enqueued first is not
+    judged.)
     """
     ops = pair(history)
     begins = ops.rows(log.EXECUTE)
     begin_ns = ops.start_ns[begins]
-    if not len(begins):
+    has_bodies = len(begins) > 0
+    if not has_bodies:
         begins = ops.rows(log.DEQUEUE, log.OK)
         begin_ns = ops.end_ns[begins]
     schedules, enqueues = ops.rows(log.SCHEDULE), ops.rows(log.ENQUEUE)
@@ -37,8 +39,9 @@ def check(history: History, context: Context) -> CheckResult:
         return least
 
     eta = earliest(schedules, ops.eta[schedules])
-    scheduled_first = earliest(schedules, ops.start_ns[schedules]) < earliest(enqueues, ops.start_ns[enqueues])
     begun = earliest(begins, begin_ns)
+    other = begun if has_bodies else earliest(enqueues, ops.start_ns[enqueues])
+    scheduled_first = earliest(schedules, ops.start_ns[schedules]) < other
     strikes = Strikes(ops, context)
     findings = []
     for at in np.flatnonzero(scheduled_first & (begun < eta)).tolist():

@@ -28,7 +28,8 @@ F_NAMES_MAX = 256
 @dataclass(frozen=True, eq=False)
 class History:
     """Events in the order of `time`. `listed[list_start[i] : list_start[i] + list_len[i]]` are event i's `tasks`,
-    `done[done_start[i] : …]` its `done` (of a drain). `has_done[i]` tells an empty `done` from none.
+    `done[done_start[i] : …]` its `done` (of a drain), `done_entry[…]` the entry of each, 0 where that is not told.
+    `has_done[i]` tells an empty `done` from none.
 
     `process` indexes `processes`. `dropped` is how many records the writers could not write;
     `warnings` what else was wrong with the material it was read from.
@@ -51,6 +52,7 @@ class History:
     done_start: Ints
     done_len: Ints
     done: Ints
+    done_entry: Ints
     has_done: npt.NDArray[np.bool_]
     processes: tuple[str, ...]
     #: Names of operations by code: history.log.F_NAMES, then whatever else the material names.
@@ -71,6 +73,11 @@ class History:
         start = int(self.done_start[index])
         return self.done[start : start + int(self.done_len[index])]
 
+    def done_entries_of(self, index: int) -> Ints:
+        """For each task of `done_of` its entry."""
+        start = int(self.done_start[index])
+        return self.done_entry[start : start + int(self.done_len[index])]
+
 
 class HistoryBuilder:
     """Collects events one by one, in the order of their times. Checks nothing but sizes."""
@@ -81,6 +88,7 @@ class HistoryBuilder:
         self._priority = array("d")
         self._process = array("i")
         self._lists = {name: (array("q"), array("q"), array("q")) for name in ("tasks", "done")}
+        self._done_entry = array("q")
         self._processes: dict[str, int] = {}
         self._f_codes = {name: code for code, name in enumerate(log.F_NAMES)}
 
@@ -109,8 +117,10 @@ class HistoryBuilder:
         value: int = 0,
         tasks: Sequence[int] = (),
         done: Sequence[int] | None = None,
+        done_entries: Sequence[int] = (),
     ) -> None:
-        """Append one event; `f` is a code of `history.log` or of `f_code`."""
+        """Append one event; `f` is a code of `history.log` or of `f_code`. `done_entries` are as many as `done`, or
+        none."""
         ints, codes = self._ints, self._bytes
         ints["time"].append(time)
         ints["task"].append(task)
@@ -129,6 +139,7 @@ class HistoryBuilder:
             starts.append(len(flat))
             lengths.append(len(numbers))
             flat.extend(numbers)
+        self._done_entry.extend(done_entries or [0] * len(done or ()))
 
     def build(self, dropped: int = 0, warnings: tuple[str, ...] = ()) -> History:
         """The history of what was added."""
@@ -155,6 +166,7 @@ class HistoryBuilder:
             done_start=done_start,
             done_len=done_len,
             done=done,
+            done_entry=np.array(self._done_entry, dtype=np.int64),
             has_done=codes["has_done"].astype(np.bool_),
             processes=tuple(self._processes),
             f_names=tuple(self._f_codes),
@@ -166,6 +178,9 @@ class HistoryBuilder:
 # ---------------------------------------------------------------- names of processes
 
 _SUFFIX = re.compile(r"\.[0-9]+\Z")
+#: What a worker does beside its first operation (names: `agents.acknowledged`). What the server did in that step is no
+#: doing of his: all of it is one more worker.
+_PART = re.compile(r"/next\Z|/also/[0-9]+\Z|(?<=/server)/[0-9]+\Z")
 
 
 def is_nemesis(process: str) -> bool:
@@ -174,13 +189,19 @@ def is_nemesis(process: str) -> bool:
 
 
 def workers_of(processes: Sequence[str]) -> tuple[str, ...]:
-    """For each process the worker behind it: `consumer-1/w2.1` is what `consumer-1/w2` goes on as.
+    """For each process the worker behind it: `consumer-1/w2.1` is what `consumer-1/w2` goes on as, and
+    `consumer-1/w2/next` is what he does at the same time.
 
     A name that only looks so (`10.0.0.1`) is a worker of its own, unless what is left without the number
     is a process as well.
     """
     known = set(processes)
-    return tuple(base if (base := _SUFFIX.sub("", name)) in known else name for name in processes)
+    return tuple(whole(base if (base := _SUFFIX.sub("", name)) in known else name) for name in processes)
+
+
+def whole(process: str) -> str:
+    """The worker of whose operations this process has a part: `consumer-1/w2` of `consumer-1/w2/next`."""
+    return _PART.sub("", process)
 
 
 def agent_of(worker: str) -> str:

@@ -1,7 +1,8 @@
 """history.jsonl: the interchange form of a history (interface: history.jsonl), read from anyone, strictly, and written.
 
 Beyond the contract's keys we write, and read back if they make sense: `error` (why an operation failed, in the words of
-`log.ERRORS`), `value` (a whole number of the operation's own), and for events of `nemesis` `fault` (its number) and
+`log.ERRORS`), `value` (a whole number of the operation's own; of a dequeue: how often the entry was given out with it),
+for a drain `done_entries` (for each of its `done` the entry), and for events of `nemesis` `fault` (its number) and
 `phase` (`log.PHASES`).
 """
 
@@ -145,6 +146,9 @@ class _Reader:
         outcome = self._outcome(event, f)
         tasks = _wholes(event, "tasks") if "tasks" in event else None
         done = _wholes(event, "done") if f == "drain" and "done" in event else None
+        done_entries = _wholes(event, "done_entries") if done and "done_entries" in event else []
+        if done_entries and len(done_entries) != len(done or ()):
+            raise _Wrong(f"{len(done_entries)} done_entries of {len(done or ())} done; each has one")
         eta = _integer(event, "eta") if "eta" in event else 0
         priority = _number(event, "priority") if "priority" in event else 0.0
         value = event.get("value", 0)
@@ -181,6 +185,7 @@ class _Reader:
             value if type(value) is int and _INT_MIN <= value <= _INT_MAX else 0,
             tasks or (),
             done,
+            done_entries,
         )
 
     def _when(self, event: dict[str, Any]) -> int:
@@ -414,4 +419,7 @@ def as_dicts(history: History) -> Iterator[dict[str, Any]]:
             event["tasks"] = history.tasks_of(index).tolist()
         if has_done:
             event["done"] = history.done_of(index).tolist()
+            entries = history.done_entries_of(index)
+            if entries.any():
+                event["done_entries"] = entries.tolist()
         yield event

@@ -16,7 +16,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,6 +97,7 @@ ERRORS = (
     "interrupted",
     "other error",
     "wrong data",
+    "outcome open",
 )
 (
     E_NONE,
@@ -110,6 +111,7 @@ ERRORS = (
     E_INTERRUPTED,
     E_OTHER,
     E_WRONGDATA,
+    E_OPEN,
 ) = range(len(ERRORS))
 
 
@@ -142,7 +144,11 @@ class LogHeader:
 
 
 class LogWriter:
-    """Appends records to one file. Not for sharing between threads or across a fork."""
+    """Appends records to one file. Not for sharing between threads or across a fork.
+
+    A log whose name ends in a slash is that of several processes, for a writer that has many operations open at once:
+    `value` numbers them, and record n belongs to the process `name` + n.
+    """
 
     def __init__(self, path: Path, name: str, *, incarnation: int = 0, bytes_max: int = LOG_BYTES_MAX) -> None:
         encoded = name.encode()
@@ -173,13 +179,15 @@ class LogWriter:
         entry: int = 0,
         outcome: int = 0,
         error: int = 0,
+        at_ns: int = 0,
     ) -> None:
-        """Append one record, stamped now. A full log or disk drops it and counts it in the header."""
+        """Append one record, stamped now, or with `at_ns`: never before the one above it. A full log or disk drops it
+        and counts it in the header."""
         at = self._at
         end = at + RECORD_BYTES
         if end > self._size and not self._grow():
             return
-        _pack(self._map, at, _now(), task, priority, eta, value, entry, type, f, outcome, error)
+        _pack(self._map, at, at_ns or _now(), task, priority, eta, value, entry, type, f, outcome, error)
         self._at = end
         self._count += 1
         # One aligned store publishes the record.
@@ -191,14 +199,17 @@ class LogWriter:
         for task in tasks:
             self.write(MORE, f, task)
 
-    def write_drain(self, type: int, held: list[int], done: list[int]) -> None:
+    def write_drain(self, type: int, held: list[int], done: list[int], entries: Sequence[int] = ()) -> None:
         """Append a drain's end that also says which tasks the storage itself records as completed.
 
-        Its `entry` is 1 + how many these are; their `more` records follow those of the tasks still held.
+        `entries` are as many as `done`: which entry of each it was; none where the storage does not tell them apart.
+        The record's `entry` is 1 + how many are done; their `more` records follow those of the tasks still held.
         """
         self.write(type, DRAIN, value=len(held), entry=1 + len(done))
-        for task in (*held, *done):
+        for task in held:
             self.write(MORE, DRAIN, task)
+        for task, entry in zip(done, entries or [0] * len(done), strict=True):
+            self.write(MORE, DRAIN, task, entry=entry)
 
     def close(self) -> None:
         """Unmap and cut the file to what was written. Safe to call twice."""
@@ -260,6 +271,8 @@ class LogTail:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = ""
+        #: The writer's process, by the number that it has in its own node.
+        self.pid = 0
         #: The time of the newest record read; 0 = none yet.
         self.newest_ns = 0
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -271,7 +284,7 @@ class LogTail:
         if len(head) < HEADER.size or head[:8] != MAGIC:
             return  # the writer is still making the file
         header = read_header(head, self.path)
-        self.name = header.name
+        self.name, self.pid = header.name, header.pid
         fresh = header.count - self._seen
         if fresh <= 0:
             return

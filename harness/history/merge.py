@@ -6,7 +6,7 @@ should not have happened becomes a warning of the history, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from harness.history import log
 from harness.history.columns import Bools, History, Ints, is_nemesis
+from harness.history.numbering import number_entries
 
 #: `log.RECORD`, column by column.
 _RECORD = np.dtype(
@@ -47,6 +48,7 @@ class _Part:
     list_len: Ints
     done_len: Ints
     listed: Ints
+    listed_entry: Ints
 
 
 def read_run(folder: Path, fault_names: Sequence[str] = ()) -> History:
@@ -71,9 +73,8 @@ def read_run(folder: Path, fault_names: Sequence[str] = ()) -> History:
         if header is None:
             continue
         dropped += header.dropped
-        if len(records):
-            parts.append(_part(header, records, where, warnings))
-    return _merge([part for part in parts if len(part.events)], fault_names, dropped, tuple(warnings))
+        parts.extend(_part(header, name, lane, where, warnings) for name, lane in _lanes(header.name, records))
+    return number_entries(_merge([part for part in parts if len(part.events)], fault_names, dropped, tuple(warnings)))
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -126,7 +127,20 @@ def _half_made(head: bytes) -> bool:
     return bool(count == 0 and (record_bytes == 0 or pid == 0 or opened_ns == 0))
 
 
-def _part(header: log.LogHeader, records: _Records, where: str, warnings: list[str]) -> _Part:
+def _lanes(name: str, records: _Records) -> Iterator[tuple[str, _Records]]:
+    """(process, records) of a log: itself, or those of the several processes that share it (`log.LogWriter`)."""
+    if not name.endswith("/"):
+        if len(records):
+            yield name, records
+        return
+    records = records[np.argsort(records["value"], kind="stable")]
+    numbers, starts = np.unique(records["value"], return_index=True)
+    records["value"] = 0
+    for number, lane in zip(numbers.tolist(), np.split(records, starts[1:]), strict=False):
+        yield f"{name}{number}", lane
+
+
+def _part(header: log.LogHeader, name: str, records: _Records, where: str, warnings: list[str]) -> _Part:
     """Take the `more` records to the event before them, and count the segments."""
     is_event = records["type"] != log.MORE
     owner = np.cumsum(is_event) - 1
@@ -135,6 +149,7 @@ def _part(header: log.LogHeader, records: _Records, where: str, warnings: list[s
         warnings.append(f"{where}: begins with a list that belongs to nothing")
     events = records[is_event]
     listed = records["task"][more].astype(np.int64)
+    listed_entry = records["entry"][more].astype(np.int64)
     found = np.bincount(owner[more], minlength=len(events)).astype(np.int64)
     start = np.cumsum(found) - found
 
@@ -150,15 +165,16 @@ def _part(header: log.LogHeader, records: _Records, where: str, warnings: list[s
         warnings.append(f"{where}: event {at} names {int(found[at])} tasks and says they are {int(said[at])}")
     done_len = np.minimum(done_said, found)
     return _Part(
-        name=header.name,
+        name=name,
         incarnation=header.incarnation,
         opened_ns=header.opened_ns,
         events=events,
-        segment=_segments(events, is_nemesis(header.name)),
+        segment=_segments(events, is_nemesis(name)),
         list_start=start,
         list_len=found - done_len,
         done_len=done_len,
         listed=listed,
+        listed_entry=listed_entry,
     )
 
 
@@ -188,6 +204,7 @@ def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warning
     list_len = _joined((part.list_len for part in parts), np.int64)
     done_len = _joined((part.done_len for part in parts), np.int64)
     listed = _joined((part.listed for part in parts), np.int64)
+    listed_entry = _joined((part.listed_entry for part in parts), np.int64)
 
     order = np.argsort(events["time"], kind="stable")
     events, process = events[order], process[order]
@@ -213,6 +230,7 @@ def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warning
         done_start=list_start + list_len,
         done_len=done_len,
         done=listed,
+        done_entry=listed_entry,
         has_done=is_drain & (events["entry"] > 0) & (events["type"] != log.INVOKE),
         processes=processes,
         f_names=f_names,

@@ -37,6 +37,7 @@ COUNT_WORDS = {
     "duplicated": "completions beyond a task's first",
     "unexpected": "never attempted or certainly rejected, yet executed or completed",
     "recovered": "completed though their enqueue's outcome was unknown (no anomaly)",
+    "refused": "completions that were refused: the lease was lost (no anomaly)",
     "stuck": "acknowledged, and still queued, scheduled or leased after the drain",
     "priority_inversions": "dequeues that no order of overlapping operations explains, by priority",
     "fifo_inversions": "the same within one priority",

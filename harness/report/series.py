@@ -30,7 +30,7 @@ def build_series(history: History) -> Series:
     step_s = _step((int(history.time[-1]) - origin) / 1e9)
     count = int((int(history.time[-1]) - origin) / 1e9 / step_s) + 1
     ok = history.type == log.OK
-    entered = ok & ((history.f == log.ENQUEUE) | (history.f == log.SCHEDULE)) & (history.entry == 0)
+    entered = ok & ((history.f == log.ENQUEUE) | (history.f == log.SCHEDULE))
     source, ended = "complete", ok & (history.f == log.COMPLETE)
     for name, code in (("execute", log.EXECUTE), ("dequeue", log.DEQUEUE)):
         if not ended.any():

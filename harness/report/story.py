@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.history import log
-from harness.history.columns import History, Ints
+from harness.history.columns import History, Ints, whole
 from harness.report.shapes import Fault, Story, StoryLine
 from harness.report.spans import Spans, pair
 from harness.report.text import at, one_line, words
@@ -35,6 +35,8 @@ _WORDS = {
     ("dequeue", "ok"): "dequeued",
     ("requeue", "invoke"): "requeue called",
     ("requeue", "ok"): "handed back to the queue",
+    ("requeue", "fail"): "handing back refused: the lease was lost",
+    ("requeue", "info"): "requeue ended, its outcome unknown",
     ("execute", "invoke"): "execution began",
     ("execute", "ok"): "execution ended",
     ("execute", "fail"): "execution failed",
@@ -72,7 +74,7 @@ class Place:
 
 def worker_of(process: str) -> str:
     """The worker behind a process, under whichever name it goes on: `consumer-1/w2.1` → `consumer-1/w2`."""
-    return _INCARNATION.sub("", process)
+    return whole(_INCARNATION.sub("", process))
 
 
 def agent_of(process: str) -> str:
@@ -177,8 +179,9 @@ class Narrator:
         if kind != log.OK:
             return None
         if f == "enqueue":
-            # The acknowledgement can arrive when the task is long in a worker's hands.
-            return None if place.agent or place.done else Place(f"in the queue since {when}", now)
+            # The acknowledgement can arrive when the task is long in a worker's hands, but not in one's own.
+            own = place.agent and worker_of(self.history.processes[place.process]) == worker_of(process)
+            return None if (place.agent and not own) or place.done else Place(f"in the queue since {when}", now)
         if f == "schedule":
             return Place(f"on the schedule since {when}", now, "never taken off the schedule")
         if f in ("dequeue", "read_schedule"):
@@ -195,6 +198,8 @@ class Narrator:
         if f == "drain":
             held = self._lists(index, task)
             what = "the drain found it still held" if held else "the storage itself records it as completed"
+        if f == "requeue" and kind == "ok" and h.processes[h.process[index]].partition("/server/")[1]:
+            what = "back in the queue: its lease had run out"
         if kind == "invoke" and h.priority[index] and f in ("enqueue", "schedule"):
             what += f", priority {h.priority[index]:g}"
         if f == "complete" and kind != "invoke" and 0 < h.outcome[index] < len(log.OUTCOMES):

@@ -18,6 +18,8 @@ from harness.report.text import duration_ms, number, one_line, plural, printable
 STANDINGS = {"valid": "✔ valid", "limits": "≈ known limits", "unknown": "? unknown", "invalid": "✘ invalid"}
 _HEADS = ("scenario", "backend", "verdict", "acknowledged", "lost", "duplicated", "inversions", "slowest recovery")
 _SHORT = ("scenario", "backend", "verdict", "acked", "lost", "dup", "inv", "recovery")
+#: Columns that are there only where they say something: no anomalies, and mostly 0.
+_SELDOM = {"reexecuted": "again", "recovered": "recov", "refused": "refus"}
 _TEXT_COLUMNS = 3
 _GAP = "  "
 #: A story is told in so many lines at most; the page has all of it.
@@ -37,21 +39,33 @@ def header_lines(
 
 
 def summary(results: Iterable[Result], *, width: int = 100) -> list[str]:
-    """The table scenario × backend. Where it is wider than `width`, headings and then names are shortened.
+    """The table scenario × backend. Where it is wider than `width`, headings and then names are shortened; columns of
+    what is seldom more than 0, and no anomaly, become a line of totals where there is no room for them.
 
     No colour codes; at least 60 columns are used.
     """
-    rows = [_row(result) for result in results]
-    if not rows:
+    results = list(results)
+    if not results:
         return []
-    heads = _HEADS if _table_width([_HEADS, *rows]) <= width else _SHORT
-    over = _table_width([heads, *rows]) - max(60, width)
-    if over > 0:
-        rows = _shortened(rows, over)
-    table = [heads, *rows]
+    seldom = tuple(name for name in _SELDOM if any(result.counts.get(name) for result in results))
+    table = _table(results, seldom, width)
+    totals = ""
+    if seldom and _table_width(table) > width:
+        table = _table(results, (), width)
+        totals = ", ".join(f"{number(sum(one.counts.get(name) or 0 for one in results))} {name}" for name in seldom)
+    heads = table[0]
     widths = [max(_cells(row[i]) for row in table) for i in range(len(heads))]
     lines = [_GAP.join(_padded(cell, widths[i], i) for i, cell in enumerate(row)).rstrip() for row in table]
-    return [lines[0], "─" * max(map(_cells, lines)), *lines[1:]]
+    return [lines[0], "─" * max(map(_cells, lines)), *lines[1:], *([f"in all {totals}"] if totals else [])]
+
+
+def _table(results: Sequence[Result], seldom: Sequence[str], width: int) -> list[tuple[str, ...]]:
+    rows = [_row(result, seldom) for result in results]
+    heads: tuple[str, ...] = (*_HEADS[:-1], *seldom, _HEADS[-1])
+    if _table_width([heads, *rows]) > width:
+        heads = (*_SHORT[:-1], *(_SELDOM[name] for name in seldom), _SHORT[-1])
+    over = _table_width([heads, *rows]) - max(60, width)
+    return [heads, *(_shortened(rows, over) if over > 0 else rows)]
 
 
 def failure_text(verdict: Mapping[str, Any], history: History | None) -> str:
@@ -94,7 +108,7 @@ def _story_lines(story: Story, anomaly: str) -> list[str]:
     return [*yielded, f"  last known: {story.place}"]
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def _row(result: Result, seldom: Sequence[str]) -> tuple[str, ...]:
     counts = result.counts
     return (
         one_line(result.scenario, 64),
@@ -104,6 +118,7 @@ def _row(result: Result) -> tuple[str, ...]:
         number(counts.get("lost")),
         number(counts.get("duplicated")),
         number(inversions(counts)),
+        *(number(counts.get(name)) for name in seldom),
         duration_ms(result.verdict.get("recovery_ms_max")),
     )
 

@@ -5,6 +5,8 @@
 3-6?  c/w1 dequeue                  ended in `info` at 6
 3-    c/w1 dequeue                  has no end
 9-9   d    drain done=1,2
+9-9   d    drain done=1 done_entries=7
+3-6   c/w1 dequeue 1 entry=7 value=2      given out for the second time
 9-9x  d    drain tasks=3
 7     nemesis kill fault=0 phase=landed
 """
@@ -40,6 +42,7 @@ class Op:
     value: int = -1
     tasks: tuple[int, ...] = ()
     done: tuple[int, ...] | None = None
+    done_entries: tuple[int, ...] = ()
 
 
 def parse(text: str) -> list[Op]:
@@ -55,7 +58,7 @@ def parse(text: str) -> list[Op]:
         fields: dict[str, object] = {}
         for pair in rest.split():
             key, _, value = pair.partition("=")
-            if key in ("tasks", "done"):
+            if key in ("tasks", "done", "done_entries"):
                 fields[key] = tuple(int(one) for one in value.split(",") if one)
             elif key == "outcome":
                 fields[key] = log.OUTCOMES.index(value)
@@ -94,6 +97,7 @@ def build(ops: Iterable[Op], dropped: int = 0, warnings: tuple[str, ...] = ()) -
         events.append((op.start, op.process, log.INVOKE, f, asked if takes else {**asked, **about}))
         if op.end is not None:
             told = {**about, "outcome": op.outcome, "tasks": op.tasks, "done": op.done}
+            told |= {"done_entries": op.done_entries, "value": max(op.value, 0)}
             events.append((op.end, op.process, op.how, f, told))
     # Stable: a process that ends one operation and invokes the next at one instant did so in that order.
     for time, process, type_, f, fields in sorted(events, key=lambda event: event[0]):

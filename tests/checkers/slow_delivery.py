@@ -75,5 +75,6 @@ def counts(ops: Sequence[Op]) -> dict[str, int | None]:
         "duplicated": sum(max(0, count - 1) for count in done_ok.values()),
         "unexpected": sum(map(unexpected, tasks)),
         "recovered": sum(completed(t) and attempted(t) and not acknowledged(t) and not rejected(t) for t in tasks),
+        "refused": sum(op.f == "complete" and op.how == log.FAIL for op in ops),
         "stuck": sum(acknowledged(t) and t in drain.tasks for t in tasks) if drain else None,
     }

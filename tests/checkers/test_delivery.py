@@ -89,7 +89,162 @@ CASES: dict[str, tuple[str, Validity, dict[str, int | None]]] = {
     "a complete that certainly failed is none": (
         "0-1 p enqueue 1\n2-3 c dequeue 1\n4-5x c complete 1\n9-9 d drain",
         INVALID,
+        {"attempted": 1, "acknowledged": 1, "lost": 1, "refused": 1},
+    ),
+    "a lease that ran out, and the late end is refused": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        3-30  c/w1 execute 1
+        10-11 d/w1/server/1 requeue 1 entry=71
+        10-11 d/w1/next dequeue 1 entry=71 value=2
+        12-13 d/w1 execute 1
+        14-15 d/w1 complete 1 entry=71
+        14-15x d/w1/next dequeue
+        31-32x c/w1 complete 1 entry=71
+        40-40 d drain done=1 done_entries=71
+        """,
+        VALID,
+        {"attempted": 1, "acknowledged": 1, "executions": 2, "completed": 1, "reexecuted": 1, "refused": 1},
+    ),
+    "… and it is accepted": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        10-11 d/w1/server/1 requeue 1 entry=71
+        10-11 d/w1/next dequeue 1 entry=71 value=2
+        14-15 d/w1 complete 1 entry=71
+        31-32 c/w1 complete 1 entry=71
+        40-40 d drain done=1 done_entries=71
+        """,
+        INVALID,
+        {"attempted": 1, "acknowledged": 1, "completed": 1, "duplicated": 1},
+    ),
+    "… and nobody knows whether it was accepted": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        10-11 d/w1/server/1 requeue 1 entry=71
+        10-11 d/w1/next dequeue 1 entry=71 value=2
+        14-15 d/w1 complete 1 entry=71
+        31-   c/w1 complete 1 entry=71
+        40-40 d drain done=1 done_entries=71
+        """,
+        VALID,
+        {"attempted": 1, "acknowledged": 1, "completed": 1},
+    ),
+    "a lease that ran out, and nobody got the task again": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        10-11 d/w1/server/1 requeue 1 entry=71
+        31-32x c/w1 complete 1 entry=71
+        40-40 d drain done=
+        """,
+        INVALID,
+        {"attempted": 1, "acknowledged": 1, "lost": 1, "refused": 1},
+    ),
+    "still leased": (
+        "0-1 p enqueue 1 entry=71\n2-3 c/w1/next dequeue 1 entry=71\n4- c/w1 execute 1\n9-9x d drain tasks=1 done=",
+        INVALID,
+        {"attempted": 1, "acknowledged": 1, "executions": 1, "stuck": 1},
+    ),
+    "one step completes it and asks for the next, and is never heard of": (
+        """
+        0-1  p enqueue 1 entry=71
+        2-3  c/w1/next dequeue 1 entry=71
+        4-   c/w1 complete 1 entry=71
+        4-   c/w1/next dequeue
+        9-9  d drain done=1 done_entries=71
+        """,
+        VALID,
+        {"attempted": 1, "acknowledged": 1, "completed": 1},
+    ),
+    "… and the storage has no record of it": (
+        """
+        0-1  p enqueue 1 entry=71
+        2-3  c/w1/next dequeue 1 entry=71
+        4-   c/w1 complete 1 entry=71
+        4-   c/w1/next dequeue
+        9-9  d drain done=
+        """,
+        INVALID,
         {"attempted": 1, "acknowledged": 1, "lost": 1},
+    ),
+    "a retry of its own": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        3-4   c/w1 execute 1
+        5-6   c/w1/also/1 enqueue 1 entry=72
+        5-6   c/w1/next dequeue 1 entry=72
+        7-8   c/w1 execute 1
+        9-10  c/w1 complete 1 entry=72 outcome=failed
+        40-40 d drain done=1,1 done_entries=71,72
+        """,
+        VALID,
+        {"attempted": 1, "acknowledged": 1, "executions": 2},
+    ),
+    "a retry whose end is open, and the record is of the first try": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        3-4   c/w1 execute 1
+        5-6   c/w1/also/1 enqueue 1 entry=72
+        5-6   c/w1/next dequeue 1 entry=72
+        7-8   c/w1 execute 1
+        9-    c/w1 complete 1 entry=72
+        40-40 d drain done=1 done_entries=71
+        """,
+        INVALID,
+        {"attempted": 1, "acknowledged": 1, "executions": 2, "lost": 1},
+    ),
+    "a retry that was refused with the end that asked for it": (
+        """
+        0-1   p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        3-4   c/w1 execute 1
+        5-5   d/w1/server/1 requeue 1 entry=71
+        5-6x  c/w1/also/1 enqueue 1 entry=72
+        7-8   c/w1/next dequeue 1 entry=71 value=2
+        8-9   c/w1 execute 1
+        9-10  c/w1 complete 1 entry=71
+        40-40 d drain done=1 done_entries=71
+        """,
+        VALID,
+        {"attempted": 1, "acknowledged": 1, "executions": 2, "completed": 1, "reexecuted": 1},
+    ),
+    "scheduled, and moved by the server": (
+        """
+        0-1   p schedule 1 entry=71 eta=1
+        2-3   c/scheduler/server read_schedule tasks=1
+        2-3   c/scheduler/server/1 enqueue 1 entry=71
+        4-5   c/w1/next dequeue 1 entry=71
+        6-7   c/w1 complete 1 entry=71
+        40-40 d drain done=1 done_entries=71
+        """,
+        VALID,
+        {"attempted": 1, "acknowledged": 1, "completed": 1},
+    ),
+    "scheduled, moved by the server, and gone": (
+        """
+        0-1   p schedule 1 entry=71 eta=1
+        2-3   c/scheduler/server read_schedule tasks=1
+        2-3   c/scheduler/server/1 enqueue 1 entry=71
+        40-40 d drain done=
+        """,
+        INVALID,
+        {"attempted": 1, "acknowledged": 1, "lost": 1},
+    ),
+    "an enqueue that was open, and its task was done": (
+        """
+        0-1?  p enqueue 1 entry=71
+        2-3   c/w1/next dequeue 1 entry=71
+        4-5   c/w1 complete 1 entry=71
+        40-40 d drain done=1 done_entries=71
+        """,
+        VALID,
+        {"attempted": 1, "indeterminate": 1, "completed": 1, "recovered": 1},
     ),
     "a complete without an end": (
         "0-1 p enqueue 1\n2-3 c dequeue 1\n4- c complete 1\n9-9 d drain",
@@ -320,6 +475,28 @@ FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tupl
     ),
     "let go before the kill": (
         "0-1 p enqueue 1\n20-25 consumer-1/w2 dequeue 1\n30-31x consumer-1/w2 dequeue\n900-900 d drain",
+        (KILL,),
+        {1: ("lost", ())},
+    ),
+    "let go by the step that completes it and asks for the next, which never ended": (
+        """
+        0-1   p enqueue 1
+        20-25 consumer-1/w2/next dequeue 1
+        30-   consumer-1/w2 complete 1
+        30-   consumer-1/w2/next dequeue
+        900-900 d drain done=
+        """,
+        (KILL,),
+        {1: ("lost_in_flight", (0,))},
+    ),
+    "let go by the step that was refused its end": (
+        """
+        0-1   p enqueue 1
+        20-25 consumer-1/w2/next dequeue 1
+        30-40x consumer-1/w2 complete 1
+        30-40x consumer-1/w2/next dequeue
+        900-900 d drain done=
+        """,
         (KILL,),
         {1: ("lost", ())},
     ),

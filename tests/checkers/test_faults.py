@@ -56,6 +56,24 @@ def test_in_flight(struck: tuple[str, ...], expected: int) -> None:
     assert in_flight(history(BUSY), dataclasses.replace(FAULT, struck=struck)) == expected
 
 
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        # It is being completed, in one step with asking for the next.
+        ("90-91 consumer-1/w1/next dequeue 1\n99-120 consumer-1/w1 complete 1\n99-120 consumer-1/w1/next dequeue 2", 1),
+        ("90-91 consumer-1/w1/next dequeue 1\n92-98 consumer-1/w1 complete 1\n92-98 consumer-1/w1/next dequeue 2", 1),
+        ("90-91 consumer-1/w1/next dequeue 1\n92-98 consumer-1/w1 complete 1\n92-98x consumer-1/w1/next dequeue", 0),
+        # What the server moves in somebody's step is in nobody's hands.
+        (
+            "90-98 consumer-1/scheduler/server read_schedule tasks=1\n90-98 consumer-1/scheduler/server/1 enqueue 1",
+            0,
+        ),
+    ],
+)
+def test_in_flight_in_steps_of_several_things(script: str, expected: int) -> None:
+    assert in_flight(history(script), FAULT) == expected
+
+
 def test_nothing_was_in_flight_for_what_did_not_land() -> None:
     assert in_flight(history(BUSY), dataclasses.replace(FAULT, landed=False)) == 0
 

@@ -307,6 +307,90 @@ CASES: dict[str, tuple[str, dict[Order, tuple[Validity, int, int]]]] = {
         """,
         {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
     ),
+    "a lease that ran out, taken back and given out in one step": (
+        """
+        0-1   p enqueue 1 priority=5 entry=2000000001
+        2-3   p enqueue 2 entry=2000000002
+        4-5   c/w1/next dequeue 1 entry=2000000001
+        6-9   d/w1/next dequeue 2 entry=2000000002
+        10-19 d/w1 complete 2
+        10-19 d/w1/next dequeue 1 entry=2000000001 value=2
+        10-19 d/w1/server/1 requeue 1 entry=2000000001
+        """,
+        {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
+    ),
+    "a lease whose end nobody told of": (
+        """
+        0-1   p enqueue 1 priority=5 entry=2000000001
+        2-3   p enqueue 2 entry=2000000002
+        3-    c/w1/next dequeue
+        6-7   d/w1/next dequeue 2 entry=2000000002
+        8-9   d/w1/next dequeue 1 entry=2000000001 value=2
+        """,
+        {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
+    ),
+    "given out for the first time, it was in nobody's hands": (
+        """
+        0-1   p enqueue 1 priority=5 entry=2000000001
+        2-3   p enqueue 2 entry=2000000002
+        3-    c/w1/next dequeue
+        6-7   d/w1/next dequeue 2 entry=2000000002
+        8-9   d/w1/next dequeue 1 entry=2000000001 value=1
+        """,
+        {PF: (INVALID, 1, 0), FIFO: (INVALID, 0, 1)},
+    ),
+    "a lease that ran out long after a lower one was given out": (
+        """
+        0-1   p enqueue 1 priority=5 entry=2000000001
+        2-3   p enqueue 2 entry=2000000002
+        6-7   d/w1/next dequeue 2 entry=2000000002
+        8-9   c/w1/next dequeue 1 entry=2000000001
+        20-30 d/w1/server/1 requeue 1 entry=2000000001
+        31-32 d/w1/next dequeue 1 entry=2000000001 value=2
+        """,
+        {PF: (INVALID, 1, 0), FIFO: (INVALID, 0, 1)},
+    ),
+    "what is handed back is refused where the lease was lost": (
+        """
+        0-1   p enqueue 1 priority=5 entry=2000000001
+        2-3   c/w1/next dequeue 1 entry=2000000001
+        4-5x  c/w1 requeue 1 entry=2000000001
+        6-7   p enqueue 2 entry=2000000002
+        8-9   c/w1/next dequeue 2 entry=2000000002
+        """,
+        {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
+    ),
+    "moved by the server, it has the priority that it was scheduled with": (
+        """
+        0-1   p schedule 1 priority=5 entry=2000000001 eta=9
+        2-3   q enqueue 2 priority=3 entry=2000000002
+        10-15 c/scheduler/server read_schedule tasks=1
+        10-15 c/scheduler/server/1 enqueue 1 entry=2000000001
+        20-21 c/w1/next dequeue 1 entry=2000000001
+        22-23 c/w1/next dequeue 2 entry=2000000002
+        """,
+        {PF: (VALID, 0, 0), P: (VALID, 0, 0), FIFO: (INVALID, 0, 1)},
+    ),
+    "moved by the server, it is overtaken by what is less important": (
+        """
+        0-1   p schedule 1 priority=5 entry=2000000001 eta=9
+        2-3   q enqueue 2 priority=3 entry=2000000002
+        10-15 c/scheduler/server read_schedule tasks=1
+        10-15 c/scheduler/server/1 enqueue 1 entry=2000000001
+        20-21 c/w1/next dequeue 2 entry=2000000002
+        22-23 c/w1/next dequeue 1 entry=2000000001
+        """,
+        {PF: (INVALID, 1, 0), P: (INVALID, 1, 0), FIFO: (VALID, 0, 0)},
+    ),
+    "a claim that was asked for again and again": (
+        """
+        0-1   p enqueue 1 priority=5 entry=2000000001
+        2-3   p enqueue 2 entry=2000000002
+        4-90  c/w1/next dequeue 1 entry=2000000001
+        6-7   d/w1/next dequeue 2 entry=2000000002
+        """,
+        {PF: (VALID, 0, 0), FIFO: (VALID, 0, 0)},
+    ),
     "a dequeue that waited for its task, while a higher one was there": (
         """
         0-20 c dequeue 2

@@ -13,8 +13,20 @@ CASES = {
     "twice early is one task": ("0-1 p schedule 1 eta=50\n40-41 c execute 1\n42-43 c execute 1", 1),
     "a second one in time excuses nothing": ("0-1 p schedule 1 eta=50\n40-41 c execute 1\n60-61 c execute 1", 1),
     "the earliest of its times counts": ("0-1 p schedule 1 eta=90\n2-3 p schedule 1 eta=50\n60-61 c execute 1", 0),
-    "enqueued first, it is not judged": (
+    "it ran first, it is not judged": (
         "0-1 p enqueue 1\n2-3 c execute 1\n4-5 c schedule 1 entry=1 eta=90\n6-7 c execute 1",
+        0,
+    ),
+    "a worker put it on the schedule": (
+        "0-1 p enqueue 1\n2-3 c dequeue 1\n4-5 c schedule 1 eta=90\n6-7 c execute 1",
+        1,
+    ),
+    "a worker put it on the schedule, in time": (
+        "0-1 p enqueue 1\n2-3 c dequeue 1\n4-5 c schedule 1 eta=90\n90-91 c execute 1",
+        0,
+    ),
+    "without bodies a dequeue before the schedule is not judged": (
+        "0-1 p enqueue 1\n2-3 c dequeue 1\n4-5 c schedule 1 eta=90\n95-96 c dequeue 1 entry=1",
         0,
     ),
     "handed to the queue by the scheduler": (

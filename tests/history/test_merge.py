@@ -324,6 +324,32 @@ def test_no_bytes_crash_the_reader(seed: int) -> None:
         assert not any(reason.startswith("the checker") for reason in judge(history, Context()).reasons)
 
 
+def test_a_log_of_several_processes(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "c.log", "c/w1/also/")
+    for lane in (1, 2):
+        writer.write(INVOKE, ENQUEUE, lane, value=lane, at_ns=5)
+    writer.write(INFO, ENQUEUE, 1, value=1, at_ns=7)
+    writer.write(OK, ENQUEUE, 2, value=2, at_ns=7)
+    writer.write(INVOKE, ENQUEUE, 3, value=1, at_ns=9)
+    history = read_run(tmp_path)
+    assert history.warnings == ()
+    names = [history.processes[i] for i in history.process]
+    assert [(name, int(task)) for name, task in zip(names, history.task, strict=True)] == [
+        ("c/w1/also/1", 1), ("c/w1/also/2", 2), ("c/w1/also/1", 1), ("c/w1/also/2", 2), ("c/w1/also/1.1", 3),
+    ]  # fmt: skip
+    assert history.time.tolist() == [5, 5, 7, 7, 9]
+    assert not history.value.any()
+    assert set(workers_of(history.processes)) == {"c/w1"}
+
+
+def test_names_of_what_a_worker_does_at_once() -> None:
+    names = ["c/w1", "c/w1/next", "c/w1/next.1", "c/w1/also/2", "c/w1/also/2.1", "c/w1/server", "c/w1/server/3"]
+    assert workers_of(names) == (*["c/w1"] * 5, *["c/w1/server"] * 2)
+    assert workers_of(["also/1", "c/also", "server/1/2", "a/b/1", "next"]) == (
+        *("also/1", "c/also", "server/1/2", "a/b/1", "next"),
+    )
+
+
 def test_names() -> None:
     assert workers_of(["c/w1", "c/w1.1", "c/w1.12", "10.0.0.1", "p.x", "p"]) == (
         "c/w1", "c/w1", "c/w1", "10.0.0.1", "p.x", "p",

@@ -46,6 +46,21 @@ def test_the_table_as_a_person_reads_it() -> None:
     assert summary(results, width=120)[0].endswith("acknowledged  lost  duplicated  inversions  slowest recovery")
 
 
+def test_what_is_no_anomaly_has_a_column_where_there_is_any() -> None:
+    results = [result(counts={"reexecuted": 3, "refused": 1}), result("worker-crash")]
+    lines = summary(results, width=120)
+    assert lines[0].split() == [
+        *("scenario", "backend", "verdict", "acknowledged", "lost", "duplicated", "inversions"),
+        *("reexecuted", "refused", "slowest", "recovery"),
+    ]
+    assert lines[2].split()[-3:] == ["3", "1", "–"]
+    assert lines[3].split()[-3:] == ["–", "–", "–"]
+    assert summary(results, width=80)[0].split()[-3:] == ["again", "refus", "recovery"]
+    narrow = summary(results, width=60)
+    assert narrow[0].split()[-2:] == ["inv", "recovery"]
+    assert narrow[-1] == "in all 3 reexecuted, 1 refused"
+
+
 def test_it_keeps_to_the_width() -> None:
     results = [result("a-scenario-with-a-very-long-name-indeed", "package.module.of.someone:StorageOfTheirs")]
     for width in (200, 100, 80, 70):

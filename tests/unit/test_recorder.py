@@ -23,7 +23,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from harness.agents import errors
-from harness.agents.recorder import Recorder, number_in, number_of_id, record, task_id
+from harness.agents.logs import Recorder
+from harness.agents.numbers import number_in, number_of_id, task_id
+from harness.agents.recorder import record
 from harness.history import log
 from harness.history.log import LogTail, LogWriter, Record
 
@@ -201,7 +203,7 @@ def test_a_log_survives_a_sigkill_and_a_fork(tmp_path: Path) -> None:
     script = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from harness.agents.recorder import Recorder\n"
+        "from harness.agents.logs import Recorder\n"
         "recorder = Recorder(Path(sys.argv[1]), 'agent-0', 0)\n"
         "for i in range(1000): recorder.log.write(1, 0, i)\n"
         "if os.fork() == 0:\n"

@@ -1,6 +1,6 @@
 // One result: everything known of one scenario on one backend.
 
-const WORK = ["attempted", "acknowledged", "indeterminate", "rejected", "executions", "completed", "recovered"];
+const WORK = ["attempted", "acknowledged", "indeterminate", "rejected", "executions", "completed", "reexecuted", "recovered", "refused"];
 
 const countsOf = (result) => {
   const cell = ([name, value, words]) => {

@@ -14,7 +14,6 @@ from typing import Any
 
 from huey import signals
 from huey.api import Huey, RedisHuey
-from huey.constants import EmptyData
 from huey.exceptions import HueyException
 from huey.utils import Error
 
@@ -67,6 +66,8 @@ class _Task:
         self.outcome: str | None = "failed"
         self.begun = False
         self.interrupted = False
+        #: Of the chord that it is a member of.
+        self.callback: Any = None
 
 
 class ReliableHuey(Huey):
@@ -99,11 +100,11 @@ class ReliableHuey(Huey):
     def enqueue_once(self, task: Any, once: str) -> Any:
         """Enqueue, unless that was done before under the same `once`, within some minutes, by whomever."""
         local = self.storage.local
-        local.once = once.encode()
+        local.once = (str(task.id).encode(), once.encode())
         try:
             return self.enqueue(task)
         finally:
-            local.once = b""
+            local.once = (b"", b"")
 
     # ------------------------------------------------------------ deliveries
 
@@ -153,9 +154,12 @@ class ReliableHuey(Huey):
         except Exception as failure:
             logger.exception("The end of task %s could not be carried out.", task.id)
             error = f"{type(failure).__name__}: {failure}"
-        except BaseException:
-            # Whoever ends the worker like that (SystemExit, a second Ctrl-C) has no say in the task.
+        except KeyboardInterrupt:
             self.storage.hand_back(Back(delivery))
+            raise
+        except BaseException as end:
+            # It ends the worker (SystemExit): it counts, or a task that always does so would end one after the other.
+            self.storage.hand_back(Back(delivery, f"{type(end).__name__}: {end}"))
             raise
         finally:
             local.handling = outer
@@ -169,7 +173,7 @@ class ReliableHuey(Huey):
             return None
         if error:
             # It ran, and running it again would not mend its end: keep it where somebody sees it.
-            self._settle(Settle(delivery, "dead", error=error, **_kept(doing)), task)
+            self._settle(Settle(delivery, "dead", error=error, **_kept(doing)), task, doing.callback)
             return None
         handling = doing.handling
         self._settle(
@@ -182,6 +186,7 @@ class ReliableHuey(Huey):
                 members=tuple(handling.members),
             ),
             task,
+            doing.callback,
         )
         return value
 
@@ -197,8 +202,11 @@ class ReliableHuey(Huey):
         handling = None if local is None else local.handling
         return None if handling is None else self._doing.get(handling.delivery.claim)
 
-    def _settle(self, settle: Settle, task: Any) -> None:
-        if self.storage.settle(settle):
+    def _settle(self, settle: Settle, task: Any, callback: Any = None) -> None:
+        answer = self.storage.settle(settle)
+        if answer.settled == "ok":
+            if answer.callback:
+                self._emit(signals.SIGNAL_ENQUEUED, callback)
             return
         self.refused += 1
         logger.warning("The end of task %s was refused: its lease had been lost.", getattr(task, "id", "?"))
@@ -229,16 +237,11 @@ class ReliableHuey(Huey):
 
     def is_revoked(self, task: Any, timestamp: datetime.datetime | None = None, peek: bool = True) -> bool:
         doing = self._current()
-        if doing is None or doing.task is not task or doing.handling.delivery.revoked is None or doing.begun:
-            return bool(super().is_revoked(task, timestamp, peek))
-        # What was stored when it was leased came along with it.
-        for key, data in zip(self._revoke_keys(task), doing.handling.delivery.revoked, strict=True):
-            revoked, restore = self._check_revoked(EmptyData if data is None else data, timestamp, peek)
-            if restore:
-                self.delete(key)
-            if revoked:
-                return True
-        return False
+        first_look = doing is not None and doing.task is task and not doing.begun
+        if first_look and doing is not None and doing.handling.delivery.revoked == (None, None):
+            # What was stored when it was leased came along with it: mostly nothing.
+            return False
+        return bool(super().is_revoked(task, timestamp, peek))
 
     def _check_chord(self, config: Any, value: Any) -> None:
         doing = self._current()
@@ -246,6 +249,9 @@ class ReliableHuey(Huey):
             super()._check_chord(config, value)
             return
         chord = str(config.cid).encode()
+        if config.callback.expires:
+            config.callback.resolve_expires(self.utc)
+        doing.callback = config.callback
         message = self.serialize_task(config.callback, chord)
         callback = Put(new_entry(message), message, config.callback.priority or 0)
         doing.handling.members.append(
@@ -254,8 +260,9 @@ class ReliableHuey(Huey):
 
     def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         doing = self._current()
-        if doing is not None and doing.task is task and signal in _OUTCOMES:
-            doing.outcome = _OUTCOMES[signal]
+        if doing is not None and doing.task is task:
+            doing.outcome = _OUTCOMES.get(signal, doing.outcome)
+            doing.interrupted = doing.interrupted or signal == signals.SIGNAL_INTERRUPTED
         with _not_yet(doing):
             super()._emit(signal, task, *args, **kwargs)
 
@@ -267,7 +274,7 @@ class ReliableHuey(Huey):
         """As the last thing that a consumer does: tasks that are still being worked on go back at once."""
         if isinstance(self.storage, ReliableStorage):
             try:
-                self.storage.hand_back(*(Back(delivery) for delivery in self.storage.held_here()))
+                self.storage.hand_back_all()
             except Exception as error:
                 logger.warning("Tasks could not be handed back; their leases will run out: %s", error)
         super().notify_interrupted_tasks()
@@ -349,9 +356,6 @@ def _bracketed(doing: _Task) -> Iterator[None]:
         handling.collecting = False
         try:
             return body()
-        except KeyboardInterrupt:
-            doing.interrupted = True
-            raise
         finally:
             handling.collecting = True
 

@@ -17,7 +17,8 @@ class Keys:
     leases: sorted set, claim -> end of the lease in ms. claims: hash, claim -> place, number, fence, holder, entry.
     schedule: sorted set, entry's id -> eta in ms. dead: sorted set, entry's id -> time of death in ms.
     tries: hash, entry's id -> number of failed deliveries, and what became of them.
-    done, done_old: hash, entry's id -> the claim that completed it; kept for a while. chords: hash, members' results.
+    done, done_old: hash, entry's id -> the claim that completed it, and a chord's callback that it lined up; kept for a
+    while. chords: hash, members' results.
     meta: hash, counters. wake: list, a token for each consumer that should look for work.
     """
 

@@ -1,25 +1,32 @@
-"""Locks that end with their owner: with the lease of the task that holds them, or outside of a task with the process."""
+"""Locks that end with their owner: with the lease of the task that holds them, or else with the process."""
 
 # Huey has no type hints: its classes are Any to mypy.
 # mypy: disallow-subclassing-any=False
 
 from __future__ import annotations
 
-import contextvars
 import os
+import threading
 from typing import Any
 
 from huey.api import TaskLock
 from huey.exceptions import TaskLockedException
 
 
+class _Mine(threading.local):
+    """Owner and token of each time that this thread holds the lock."""
+
+    def __init__(self) -> None:
+        self.acquired: list[tuple[bytes, bytes]] = []
+
+
 class ReliableLock(TaskLock):
-    """Huey's TaskLock with an owner. Leaving it releases it only if it is still one's own; `clear` anyone's."""
+    """Huey's TaskLock with an owner. Leaving it releases it only if it is still one's own; `clear`, anyone's."""
 
     def __init__(self, huey: Any, name: str, ttl: float | None = None) -> None:
         super().__init__(huey, name, ttl)
         # One object may guard many tasks at once (as a decorator): each has its own acquisition.
-        self._mine: contextvars.ContextVar[tuple[tuple[bytes, bytes], ...]] = contextvars.ContextVar(name, default=())
+        self._mine = _Mine()
 
     def is_locked(self) -> bool:
         """Whether somebody who still lives holds it."""
@@ -36,14 +43,25 @@ class ReliableLock(TaskLock):
             raise TaskLockedException(f"unable to acquire lock {self._name}")
         if handling is None:
             storage.renewal.hold(owner)
-        self._mine.set((*self._mine.get(), (owner, token)))
+        self._mine.acquired.append((owner, token))
         return True
 
     def __exit__(self, *_: Any) -> None:
-        *rest, (owner, token) = self._mine.get()
-        self._mine.set(tuple(rest))
-        self._huey.storage.renewal.drop(owner) if owner == token else None
-        self._ask("release", owner, token, 1 if owner == token else 0)
+        owner, token = self._mine.acquired.pop()
+        is_ours_alone = owner == token
+        if is_ours_alone:
+            self._huey.storage.renewal.drop(owner)
+        self._ask("release", owner, token, 1 if is_ours_alone else 0)
+
+    def clear(self) -> bool:
+        """Release it, whoever has it. Whether anybody had."""
+        while self._mine.acquired:
+            owner, _ = self._mine.acquired.pop()
+            if self._huey.storage.local.handling is None:
+                self._huey.storage.renewal.drop(owner)
+        return bool(super().clear())
+
+    release = clear
 
     def _ask(self, doing: str, owner: bytes, token: bytes, lease_s: float) -> str:
         answer: str = self._huey.storage.lock(doing, self._key, owner, token, self._ttl, lease_s)

@@ -71,7 +71,8 @@ class Service:
 
     def connect(self) -> Any:
         """Each new connection asks the sentinels first (CleanConnection)."""
-        connection = self._pool.make_connection()
+        # Not by the pool's make_connection, which counts those that were made, and never again those that are gone.
+        connection = self._pool.connection_class(**self._pool.connection_kwargs)
         connection.connect()
         return connection
 

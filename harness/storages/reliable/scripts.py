@@ -47,10 +47,10 @@ STEP = _load(
     "results",
 )
 RENEW = _load("renew", "leases", "meta")
-LOCK = _load("lock", "leases", "meta", "results")
+LOCK = _load("lock", "leases", "claims", "meta", "results")
 POP_SCHEDULE = _load("pop_schedule", "entries", "schedule", "meta")
 FLUSH = _load("flush", "queue", "entries", "schedule", "tries", "meta")
-DEAD = _load("dead", "queue", "entries", "tries", "done", "done_old", "dead", "meta", "wake")
+DEAD = _load("dead", "queue", "entries", "tries", "done", "done_old", "dead", "chords", "meta", "wake")
 ADOPT = _load("adopt", "queue", "entries", "schedule", "meta", "wake", "stock", "stock_schedule")
 
 

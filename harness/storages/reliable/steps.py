@@ -152,7 +152,8 @@ class Answer:
     `settled` is `ok`, or `refused` when the lease was lost: somebody else has, or had, the task. `next_ms`: time to the
     next deadline (an eta, the end of a lease) if there was nothing to lease. `returned`: claims, with their entries,
     whose leases had run out; `moved`: entries that became due. `handed`: which of `back` were still held.
-    `dropped`: `put.once` was known already.
+    `dropped`: `put.once` was known already. `callback`: the entry of a chord's callback that the settlement lined up,
+    as its member was the last.
     """
 
     settled: str = ""
@@ -162,6 +163,7 @@ class Answer:
     moved: tuple[bytes, ...] = ()
     handed: tuple[bool, ...] = ()
     dropped: bool = False
+    callback: bytes = b""
 
 
 #: Carries a step out.

@@ -45,6 +45,8 @@ from harness.storages.sentinel import RedisSentinelStorage
 CLAIM_PATIENCE_S = 2.0
 #: A process that is told to end hands back what it holds within this.
 HAND_BACK_PATIENCE_S = 3.0
+#: Before it does, it waits so long for answers that are under way.
+LAST_ANSWERS_S = 0.5
 #: How long it is remembered that a periodic task was enqueued in its period.
 ONCE_MS = 180_000
 #: Deliveries beyond `max_deliveries` that are still opened, to bury the task with its error. One that ends whoever
@@ -81,7 +83,8 @@ class _Local(threading.local):
     goes_on: Callable[[], bool] | None = None
     #: Whether this is a scheduler, for which due tasks are moved, not handed out.
     moves_schedule = False
-    once = b""
+    #: A task's id, and what it is to be enqueued once for.
+    once = (b"", b"")
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class ReliableStorage(RedisStorage):
         self._wire: tuple[int, Wire] | None = None
         self._renewal: Renewal | None = None
         self._held: dict[bytes, Delivery] = {}
+        self._asking: dict[bytes, None] = {}
         # Whose lease ran out, dead letters say.
         self._holder = (0, b"")
 
@@ -192,7 +196,7 @@ class ReliableStorage(RedisStorage):
         if step.back and step.settle is None:
             patience_s = HAND_BACK_PATIENCE_S
         reply = self._call(scripts.STEP, arguments, further, patience_s=min(patience_s, self._patience_s))
-        settled, _, next_ms, moved, returned, handed, leased = reply
+        settled, _, next_ms, moved, returned, handed, leased, callback = reply
         return Answer(
             settled=settled.decode(),
             delivery=_delivery(leased) if leased else None,
@@ -200,6 +204,7 @@ class ReliableStorage(RedisStorage):
             returned=tuple((claim, entry) for claim, entry in returned),
             moved=tuple(moved),
             handed=tuple(bool(one) for one in handed),
+            callback=callback,
         )
 
     def _settle(self, settle: Settle, further: list[bytes]) -> list[bytes]:
@@ -224,7 +229,8 @@ class ReliableStorage(RedisStorage):
         for one in settle.members:
             effects += (b"member", one.chord, b"%d" % one.index, b"%d" % one.size, one.value)
             effects += (one.callback.entry, one.callback.message, score_of(one.callback.priority))
-        if delivery.members is not None and settle.outcome is not None:
+        # A retry carries them itself; of a dead letter they are still wanted.
+        if delivery.members is not None and settle.outcome != "dead":
             effects += (b"chord", unseal(delivery.message).chord, b"%d" % len(delivery.members))
             count += 1
         count += len(settle.deletes) + len(settle.results) + len(settle.puts) + len(settle.members)
@@ -280,12 +286,13 @@ class ReliableStorage(RedisStorage):
             return ahead
         deadline = time.monotonic() + (self.read_timeout if self.blocking else 0)
         while True:
+            if not self._may_go_on():
+                return None  # it was told to stop while it waited
             claim = self.local.open_claim or new_claim()
             self.local.open_claim = claim
-            answer = self.perform(Step(claim=claim))
+            answer = self._lease(Step(claim=claim), claim)
             self.local.open_claim = None
             if answer.delivery is not None:
-                self._hold(answer.delivery)
                 return answer.delivery
             # A lease that begins while we wait ends no sooner than this.
             wait_s = min(deadline - time.monotonic(), self.lease_s)
@@ -296,20 +303,32 @@ class ReliableStorage(RedisStorage):
             # The server's answer must come before the socket's time-out.
             self.wire.pop(self.keys.wake, min(wait_s, 1.0))
 
-    def settle(self, settle: Settle) -> bool:
-        """End a delivery; lease the next one with it, if this worker goes on. False when it was refused."""
-        goes_on = self.local.goes_on
-        claim = new_claim() if goes_on is not None and goes_on() else None
-        self.local.open_claim = claim
+    def settle(self, settle: Settle) -> Answer:
+        """End a delivery; lease the next one with it, if this worker goes on."""
+        claim = new_claim() if self.local.goes_on is not None and self._may_go_on() else b""
+        self.local.open_claim = claim or None
         try:
-            answer = self.perform(Step(settle=settle, claim=claim))
+            answer = self._lease(Step(settle=settle, claim=claim or None), claim)
         finally:
             self._drop(settle.delivery)
         self.local.open_claim = None
-        if answer.delivery is not None:
-            self._hold(answer.delivery)
-            self.local.ahead = answer.delivery
-        return answer.settled == "ok"
+        self.local.ahead = answer.delivery
+        return answer
+
+    def _lease(self, step: Step, claim: bytes) -> Answer:
+        """Perform a step that may lease something; what it leases is renewed from then on."""
+        self._asking[claim] = None
+        try:
+            answer = self.perform(step)
+            if answer.delivery is not None:
+                self._hold(answer.delivery)
+        finally:
+            self._asking.pop(claim, None)
+        return answer
+
+    def _may_go_on(self) -> bool:
+        """Whether this worker is not about to stop; who is no worker of a consumer goes on."""
+        return self.local.goes_on is None or self.local.goes_on()
 
     def hand_back(self, *back: Back) -> None:
         """Put deliveries back in their old places."""
@@ -321,9 +340,21 @@ class ReliableStorage(RedisStorage):
             for one in back:
                 self._drop(one.delivery)
 
+    def hand_back_all(self) -> None:
+        """As the last thing that a consumer's process does: hand back all that it holds."""
+        # A worker that was told to stop may have just asked for a task: its answer takes a moment.
+        deadline = time.monotonic() + LAST_ANSWERS_S
+        while self._asking and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.hand_back(*(Back(delivery) for delivery in self.held_here()))
+
     def hand_back_ahead(self) -> None:
         """Hand back what this worker has leased and not begun."""
         ahead, self.local.ahead = self.local.ahead, None
+        claim, self.local.open_claim = self.local.open_claim, None
+        if claim is not None:
+            # It was interrupted while it asked: by the same id it learns what it got.
+            ahead = self.perform(Step(claim=claim)).delivery
         if ahead is not None:
             self.hand_back(Back(ahead))
 
@@ -372,7 +403,11 @@ class ReliableStorage(RedisStorage):
     # ------------------------------------------------------------ Huey's storage API
 
     def enqueue(self, data: bytes, priority: float | None = None) -> None:
-        put = Put(new_entry(data), data, priority or 0, once=self.local.once)
+        task_id, once = self.local.once
+        # Not what a receiver of the signal `enqueued` enqueues meanwhile.
+        if once and unseal(data).task_id != task_id:
+            once = b""
+        put = Put(new_entry(data), data, priority or 0, once=once)
         handling = self.local.handling
         if handling is not None and handling.collecting:
             handling.puts.append(put)
@@ -380,8 +415,12 @@ class ReliableStorage(RedisStorage):
             self.perform(Step(put=put))
 
     def dequeue(self) -> bytes | None:
+        """For a Huey that knows nothing of leases: who has the message, has it for good, as from Huey's storages."""
         delivery = self.take()
-        return None if delivery is None else delivery.message
+        if delivery is None:
+            return None
+        self.settle(Settle(delivery, "done"))
+        return delivery.message
 
     def add_to_schedule(self, data: bytes, ts: datetime.datetime) -> None:
         put = Put(new_entry(data), data, unseal(data).priority, eta_ms=self.epoch_ms(ts))
@@ -403,6 +442,25 @@ class ReliableStorage(RedisStorage):
             handling.results.append((scripts.text(key), value))
         else:
             super().put_data(key, value, is_result)
+
+    def peek_data(self, key: Any) -> Any:
+        own = self._collected(key)
+        return super().peek_data(key) if own is None else own[1]
+
+    def pop_data(self, key: Any) -> Any:
+        own, handling = self._collected(key), self.local.handling
+        if own is None or handling is None:
+            return super().pop_data(key)
+        handling.results.remove(own)
+        return own[1]
+
+    def _collected(self, key: Any) -> tuple[bytes, bytes] | None:
+        """A result to be stored with the task's end: Huey's hooks and signals at the end find it already."""
+        handling = self.local.handling
+        if handling is None or not handling.collecting:
+            return None
+        name = scripts.text(key)
+        return next((one for one in reversed(handling.results) if one[0] == name), None)
 
     def delete_data(self, key: Any) -> bool:
         handling = self.local.handling
@@ -433,7 +491,7 @@ class ReliableStorage(RedisStorage):
     def flush_all(self) -> None:
         """Everything of this queue: also what is leased, and dead letters. Who holds a task then is refused."""
         super().flush_all()
-        for key in vars(self.keys).values():
+        for key in (*vars(self.keys).values(), self.queue_key, self.schedule_key):
             if key != self.keys.meta:
                 self.conn.delete(key)
 
@@ -472,7 +530,7 @@ class ReliableStorage(RedisStorage):
         return self._dead(b"drop", letter_id)
 
     def _dead(self, doing: bytes, letter_id: str) -> bool:
-        found = [one.entry for one in self.dead_letters(limit=1_000_000) if one.id == letter_id]
+        found = [entry for entry in self.conn.zrange(self.keys.dead, 0, -1) if _letter_id(entry) == letter_id]
         token = os.urandom(8)
         return bool(found) and self._call(scripts.DEAD, [doing, found[0], token])[0] == b"ok"
 
@@ -577,10 +635,14 @@ def _entry_of(record: bytes) -> bytes:
     return record[21 + record[20] + 16 :]
 
 
+def _letter_id(entry: bytes) -> str:
+    return entry[TOKEN_BYTES:].decode(errors="replace") or entry.hex()
+
+
 def _dead_letter(entry: bytes, died_ms: bytes, message: bytes, failed: bytes) -> DeadLetter:
     number, *errors = failed.decode(errors="replace").split("\n")
     return DeadLetter(
-        id=entry[TOKEN_BYTES:].decode(errors="replace") or entry.hex(),
+        id=_letter_id(entry),
         entry=entry,
         message=message,
         deliveries=int(number or 0),

@@ -1,8 +1,8 @@
 """One request on one connection: the script and, where replicas are waited for, the WAIT right behind it.
 
 Every request may be repeated, as it bears ids drawn by the client: until its patience is at an end it is sent again,
-after errors and when too few replicas had it. redis-py's clients part EVALSHA from WAIT (they count for the connection that
-they were sent on: https://redis.io/docs/latest/commands/wait/), so connections are used one by one here.
+after errors and when too few replicas had it. redis-py's clients part EVALSHA from WAIT (they count for the connection
+that they were sent on: https://redis.io/docs/latest/commands/wait/), so connections are used one by one here.
 """
 
 # redis-py's hints are not complete.
@@ -158,7 +158,8 @@ class Wire:
                 return _Attempt([], short, maybe_done=True)
             self._give(line)
             if reply[0] == b"late":
-                return _Attempt([], TimeoutError("the request reached the server after its time"), is_final=True)
+                # Where time is left by our clock, the server's was taken for another: its answer has set that right.
+                return _Attempt([], TimeoutError("the request reached the server after its time"))
             return _Attempt(reply)
         except (ConnectionError, TimeoutError, OSError) as error:
             if line is not None:

@@ -18,10 +18,20 @@ if redis.call('zrem', DEAD, entry) == 0 then
 end
 redis.call('hset', META, 'revived', ARGV[5])
 redis.call('hdel', TRIES, entry)
+local message, priority = redis.call('hget', ENTRIES, entry), 0
 if ARGV[3] == 'drop' then
   redis.call('hdel', ENTRIES, entry)
+  if string.sub(message, 1, 4) == '\0hr1' then
+    local _, id_bytes, key_bytes, chord_bytes, first = struct.unpack('>dHHH', message, 5)
+    local chord = string.sub(message, first + id_bytes + key_bytes, first + id_bytes + key_bytes + chord_bytes - 1)
+    if chord ~= '' then
+      for index = 0, tonumber(redis.call('hget', CHORDS, chord) or 0) - 1 do
+        redis.call('hdel', CHORDS, chord .. ':' .. index)
+      end
+      redis.call('hdel', CHORDS, chord)
+    end
+  end
 else
-  local message, priority = redis.call('hget', ENTRIES, entry), 0
   if string.sub(message, 1, 4) == '\0hr1' then priority = struct.unpack('>d', message, 5) end
   redis.call('hdel', DONE, entry)
   redis.call('hdel', DONE_OLD, entry)

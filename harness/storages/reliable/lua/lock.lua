@@ -13,7 +13,12 @@ if value and string.sub(value, 1, 8) == MARK then
   local its_owner = string.sub(value, first, first + owner_bytes - 1)
   holder = string.sub(value, first + owner_bytes)
   local lease = redis.call('zscore', LEASES, its_owner)
-  held = lease and tonumber(lease) >= NOW and (expires == 0 or NOW < expires) or false
+  if lease and tonumber(lease) < NOW and redis.call('hexists', CLAIMS, its_owner) == 0 then
+    redis.call('zrem', LEASES, its_owner)
+    lease = false
+  end
+  -- A task whose lease ran out has the lock until its task is taken back: until then it may be renewed, and completed.
+  held = lease and (expires == 0 or NOW < expires) or false
 end
 
 if doing == 'acquire' then

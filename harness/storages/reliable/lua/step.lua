@@ -5,6 +5,10 @@ local REMEMBER, LEASE, DELIVERIES_MAX, HOLDER = tonumber(ARGV[3]), tonumber(ARGV
 local BATCH, ERRORS_BYTES_MAX = 100, 2000
 local at = 8
 
+-- Under maxmemory a script may go on if it has written before, and consumers must: they are what frees memory. This
+-- write is one that is always allowed.
+redis.call('hdel', META, 'none')
+
 local function take()
   at = at + 1
   return ARGV[at]
@@ -37,7 +41,10 @@ local function note_failure(entry, number, error)
   local so_far = redis.call('hget', TRIES, entry)
   local lines = so_far and string.match(so_far, '\n.*') or ''
   lines = lines .. '\n' .. number .. ': ' .. string.gsub(error, '\n', ' ')
-  redis.call('hset', TRIES, entry, number .. string.sub(lines, -ERRORS_BYTES_MAX))
+  if #lines > ERRORS_BYTES_MAX then
+    lines = string.match(string.sub(lines, -ERRORS_BYTES_MAX), '\n.*') or ''  -- whole lines, the latest
+  end
+  redis.call('hset', TRIES, entry, number .. lines)
 end
 
 local function end_lease(claim)
@@ -53,7 +60,7 @@ local function give_back(claim, record, error)
   return entry
 end
 
-local settled, written = '', false
+local settled, written, callback = '', false, ''
 local claim = ARGV[8]
 if claim ~= '' then
   local entry, outcome, error = take(), take(), take()
@@ -89,6 +96,7 @@ if claim ~= '' then
           redis.call('hset', ENTRIES, put, message)
           line_up(put, score)
           wake(1)
+          callback = put
         end
       elseif kind == 'chord' then
         local chord, size = take(), tonumber(take())
@@ -105,9 +113,14 @@ if claim ~= '' then
       redis.call('hdel', ENTRIES, entry)
       if number > 1 then redis.call('hdel', TRIES, entry) end
     end
-    mark_done(entry, claim)
+    mark_done(entry, claim .. callback)
   else
-    settled = completed_by(entry) == claim and 'ok' or 'refused'
+    local marker = completed_by(entry)
+    if marker and string.sub(marker, 1, #claim) == claim then
+      settled, callback = 'ok', string.sub(marker, #claim + 1)
+    else
+      settled = 'refused'
+    end
     -- What it would have handed over is not read; what follows is found again by its number.
     at = tonumber(ARGV[#ARGV])
   end
@@ -151,7 +164,7 @@ end
 if #moved + #returned > 0 then wake(#moved + #returned) end
 
 claim = ARGV[7]
-if claim == '' then return {settled, NOW, -1, moved, returned, handed, false} end
+if claim == '' then return {settled, NOW, -1, moved, returned, handed, false, callback} end
 
 local function deliver(record)
   local _, number, fence, _, _, entry = unpack_record(record)
@@ -176,7 +189,7 @@ local function deliver(record)
 end
 
 local known = redis.call('hget', CLAIMS, claim)
-if known then return {settled, NOW, -1, moved, returned, handed, deliver(known)} end
+if known then return {settled, NOW, -1, moved, returned, handed, deliver(known), callback} end
 for _ = 1, BATCH do
   local top = redis.call('zpopmin', QUEUE)
   if #top == 0 then break end
@@ -194,7 +207,7 @@ for _ = 1, BATCH do
       local record = pack(tonumber(top[2]), number, fence, HOLDER, seq, entry)
       redis.call('hset', CLAIMS, claim, record)
       redis.call('zadd', LEASES, NOW + LEASE, claim)
-      return {settled, NOW, -1, moved, returned, handed, deliver(record)}
+      return {settled, NOW, -1, moved, returned, handed, deliver(record), callback}
     end
   end
 end
@@ -209,4 +222,4 @@ for _, key in ipairs({SCHEDULE, LEASES}) do
     if wait < 0 or left < wait then wait = left end
   end
 end
-return {settled, NOW, wait, moved, returned, handed, false}
+return {settled, NOW, wait, moved, returned, handed, false, callback}

@@ -1,0 +1,60 @@
+"""`reliable`, `sentinel`, `cluster`: storages that acknowledge; a task is gone only when its completion was accepted.
+
+They run with `replicas` = all, the `-alive` kinds with as many as could be promoted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.backends import BACKENDS, QUEUE, Backend
+from harness.protocols import KnownLimit, Promise
+
+_UNDER = (
+    *("none", "worker-crash", "worker-pause", "worker-stop", "scheduler-crash", "node-crash", "node-pause"),
+    *("failover", "partition", "connection-loss"),
+)
+PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
+
+_ERASED = (
+    "a primary that comes back empty before anyone fails over takes its replicas' data along (Redis docs: "
+    "replication, Safety of replication when master has persistence turned off); WAIT counts replicas, it is no consensus"
+)
+LIMITS = (
+    KnownLimit("erased-primary", "lost", "data-loss", _ERASED, "empty-restart"),
+    KnownLimit("erased-primary", "duplicated", "data-loss", _ERASED, "empty-restart"),
+)
+
+#: Seconds that a silent consumer keeps a task: longer than scheduling hiccups of a busy machine, short for a run.
+LEASE_S = 2
+#: The drain asks for what was completed: remembered for longer than any run takes.
+REMEMBER_S = 600
+
+
+def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool = False, also: str = "") -> None:
+    options: dict[str, Any] = {"lease_s": LEASE_S, "remember_s": REMEMBER_S}
+    if replicas:
+        options["replicas"] = "alive" if alive else "all"
+    BACKENDS.register(name)(
+        Backend(
+            name=name,
+            huey=f"harness.storages:{huey}",
+            topology=topology,
+            order="priority-fifo",
+            capabilities=frozenset({"priority"}),
+            promises=PROMISES,
+            limits=LIMITS,
+            queue_key=f"huey.reliable.1.{{{QUEUE}}}.queue",
+            kwargs=options,
+            replicas=replicas or None,
+            also=(also,) if also else (),
+            only_server_faults=alive,
+        )
+    )
+
+
+_register("reliable", "ReliableRedisHuey", "standalone", 0)
+_register("sentinel", "ReliableSentinelHuey", "sentinel", 2, also="sentinel-alive")
+_register("sentinel-alive", "ReliableSentinelHuey", "sentinel", 2, alive=True)
+_register("cluster", "ReliableClusterHuey", "cluster", 1, also="cluster-alive")
+_register("cluster-alive", "ReliableClusterHuey", "cluster", 2, alive=True)
