@@ -74,14 +74,19 @@ def entries_of(history: History, ops: Operations) -> Entries:
     # it was being dequeued: perhaps. The same where nobody told of its return, and the first who was seen to get it was
     # told that he is not the first.
     hidden = seen & ((returned < take_from) | ((returned < take_to) & (soonest < take_to)))
-    hidden |= seen & (history.value[ops.end[take]] > 1) & (soonest < take_to)
+    given_before = seen & (history.value[ops.end[take]] > 1)
+    hidden |= given_before
 
     common = np.flatnonzero((seen & ~hidden) | waiting)
     special: list[_Special] = []
     for number in np.flatnonzero(hidden).tolist():
         if put_to[number] < cells:
-            # First taken by somebody unseen, whom nobody can accuse …
-            from_ = max(int(put_from[number]), soonest)
+            # First taken by somebody unseen, whom nobody can accuse. Where the storage itself says that somebody had
+            # it, that need not be a dequeue without an end: a lease may run out while its request is still being
+            # repeated, which is answered in the end with what came after it …
+            from_ = int(put_from[number])
+            if not given_before[number] and soonest < take_to[number]:
+                from_ = max(from_, soonest)
             if returned[number] >= take_from[number]:
                 from_ = min(from_, int(take_from[number]))
             special.append(_Special(number, int(put_to[number]), from_, cells, NOWHERE))
