@@ -1,4 +1,4 @@
-"""One cluster and one Sentinel set for all of the storages' tests, started when the first of them asks."""
+"""One server, one cluster and one Sentinel set for all of the storages' tests, started when the first of them asks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from .servers import Cluster, SentinelSet, running
+from .servers import Cluster, SentinelSet, Standalone, running
+
+
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    servers = Standalone(tmp_path_factory.mktemp("standalone"))
+    with running(servers):
+        yield servers
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,13 @@ def connection_ids(storage: Any) -> list[str]:
     client = storage.conn
     if hasattr(client, "get_node_from_key"):
         client = client.get_node_from_key(storage.queue_key).redis_connection
-    return [f"{client.info('server')['tcp_port']}:{client.client_id()}"]
+    found = [f"{client.info('server')['tcp_port']}:{client.client_id()}"]
+    if hasattr(storage, "wire"):
+        line = storage.wire._take()
+        line.connection.send_command("CLIENT", "ID")
+        found.append(f"{line.connection.port}:{line.connection.read_response()}")
+        storage.wire._give(line)
+    return found
 
 
 def forked_by_hand(storage: Any, children: int) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""A Redis Cluster and a Sentinel set of real valkey servers on loopback: what the storages' tests need of them."""
+"""Real valkey servers on loopback (one alone, a cluster, a Sentinel set): what the storages' tests need of them."""
 
 from __future__ import annotations
 
@@ -110,6 +110,50 @@ class Server:
 
     def info(self) -> dict[str, Any]:
         return self.admin.info()
+
+
+class Standalone:
+    """One server, and one more that becomes its replica when a test asks for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.server = Server(folder / "server", {"repl-diskless-sync-delay": 0})
+        self._replica: Server | None = None
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Arguments of a RedisHuey."""
+        return {"host": HOST, "port": self.server.port}
+
+    def start(self) -> None:
+        self.server.start()
+
+    @property
+    def replica(self) -> Server:
+        """Started, and linked, at the first use."""
+        if self._replica is None:
+            self._replica = Server(self._folder / "replica", {"repl-diskless-sync-delay": 0})
+            self._replica.start()
+            self._replica.command("REPLICAOF", *self.server.address)
+            self.wait_linked()
+        return self._replica
+
+    def wait_linked(self, count: int = 1) -> None:
+        """Until the primary has so many replicas, and all of them have all that it has written."""
+
+        def linked() -> bool:
+            if self.server.info()["connected_slaves"] != count:
+                return False
+            self.server.command("SET", "linked", "1")
+            return bool(self.server.command("WAIT", count, 500) >= count)
+
+        eventually(f"{count} replicas are linked", linked, START_TIMEOUT_S)
+
+    def close(self) -> None:
+        for server in (self._replica, self.server):
+            if server is not None:
+                server.kill()
+                server.admin.close()
 
 
 class Cluster:
@@ -315,7 +359,7 @@ def sentinel_of(
 
 
 @contextlib.contextmanager
-def running(servers: Cluster | SentinelSet) -> Iterator[None]:
+def running(servers: Standalone | Cluster | SentinelSet) -> Iterator[None]:
     try:
         servers.start()
         yield

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .servers import Cluster, SentinelSet
+from .servers import Cluster, SentinelSet, Standalone
 
 pytestmark = pytest.mark.cluster
 
@@ -49,3 +49,18 @@ def test_cluster(cluster: Cluster) -> None:
 def test_sentinel(sentinel: SentinelSet) -> None:
     options = {"sentinels": sentinel.sentinels, "service_name": sentinel.service_name, "read_timeout": 0.2}
     _assert_nothing_shared(_forked(**{"class": "PriorityRedisExpireSentinelHuey", "name": "forks", "options": options}))
+
+
+def test_reliable(standalone: Standalone) -> None:
+    options = {**standalone.where, "read_timeout": 0.2}
+    _assert_nothing_shared(_forked(**{"class": "ReliableRedisHuey", "name": "forks", "options": options}))
+
+
+def test_reliable_cluster(cluster: Cluster) -> None:
+    options = {"startup_nodes": cluster.startup_nodes, "read_timeout": 0.2, "replicas": 1}
+    _assert_nothing_shared(_forked(**{"class": "ReliableClusterHuey", "name": "forks", "options": options}))
+
+
+def test_reliable_sentinel(sentinel: SentinelSet) -> None:
+    options = {"sentinels": sentinel.sentinels, "service_name": sentinel.service_name, "read_timeout": 0.2}
+    _assert_nothing_shared(_forked(**{"class": "ReliableSentinelHuey", "name": "forks", "options": options}))

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from huey.consumer import Consumer
-
 from .servers import eventually
 
 
@@ -70,10 +68,11 @@ class Work:
 
 
 @contextlib.contextmanager
-def consuming(huey: Any, workers: int = 2) -> Iterator[None]:
-    """A real consumer with thread workers; the signal handlers that it sets are put back."""
+def consuming(huey: Any, workers: int = 2, **options: Any) -> Iterator[None]:
+    """Its own consumer with thread workers; the signal handlers that it sets are put back."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    consumer = Consumer(huey, workers=workers, initial_delay=0.02, max_delay=0.2, periodic=False)
+    options = {"initial_delay": 0.02, "max_delay": 0.2, "periodic": False, **options}
+    consumer = huey.create_consumer(workers=workers, **options)
     consumer.start()
     try:
         yield

@@ -82,6 +82,7 @@ class ReliableHuey(Huey):
         storage = super().create_storage()
         if isinstance(storage, ReliableStorage):
             storage.utc = self.utc
+            storage.reseal = self._reseal
         return storage
 
     def create_consumer(self, **options: Any) -> ReliableConsumer:
@@ -93,6 +94,13 @@ class ReliableHuey(Huey):
         payload = super().serialize_task(task)
         revoke_key = self._task_key(type(task), "rt").encode()
         return Envelope(payload, float(task.priority or 0), str(task.id).encode(), revoke_key, chord).seal()
+
+    def _reseal(self, message: bytes) -> bytes:
+        """Of a stock storage's message one that says its priority; as it is, where it cannot be read."""
+        try:
+            return self.serialize_task(self.deserialize_task(message))
+        except Exception:
+            return message
 
     def deserialize_task(self, data: bytes) -> Any:
         return super().deserialize_task(unseal(data).payload)

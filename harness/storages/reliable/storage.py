@@ -129,6 +129,8 @@ class ReliableStorage(RedisStorage):
         self.lease_s, self.max_deliveries = float(lease_s), max_deliveries
         #: Whether naive times are UTC; Huey says.
         self.utc = True
+        #: Makes one of our messages of a stock storage's; Huey says how.
+        self.reseal: Callable[[bytes], bytes] = bytes
         self._patience_s = float(patience_s)
         # With a hash tag on a single server too: one format, and the way to a cluster stays open.
         self.keys = Keys.of(self.name if "{" in self.name else f"{{{self.name}}}")
@@ -541,8 +543,11 @@ class ReliableStorage(RedisStorage):
         """
         due = self.conn.zrange(self.schedule_key, 0, limit - 1, withscores=True)
         # Huey writes local time of a naive UTC time (convert_ts): read it back the same way.
-        pairs = [(message, b"%d" % self.epoch_ms(datetime.datetime.fromtimestamp(score))) for message, score in due]
-        return int(self._call(scripts.ADOPT, [b"%d" % limit, *scripts.flat(pairs)])[2])
+        taken = [
+            (message, b"%d" % self.epoch_ms(datetime.datetime.fromtimestamp(score)), self.reseal(message))
+            for message, score in due
+        ]
+        return int(self._call(scripts.ADOPT, [b"%d" % limit, *scripts.flat(taken)])[2])
 
     def _messages(self, entries: list[bytes]) -> list[bytes]:
         found: list[bytes] = []

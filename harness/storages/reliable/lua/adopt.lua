@@ -1,5 +1,6 @@
 -- Take over what a stock storage of the same name holds, in its order. STOCK is its queue, a list or a sorted set,
--- STOCK_SCHEDULE its schedule. ARGV: 3 most at a time, then pairs (member of STOCK_SCHEDULE, its eta in ms).
+-- STOCK_SCHEDULE its schedule. ARGV: 3 most at a time, then triples (member of STOCK_SCHEDULE, its eta in ms, our
+-- message for it).
 -- Answers how many were taken.
 local function entry_for()
   -- No client's token: the request may be repeated, and then takes others. The counter makes it unique.
@@ -24,10 +25,10 @@ for _ = 1, tonumber(ARGV[3]) do
   taken = taken + 1
 end
 if taken > 0 then wake(taken) end
-for i = 4, #ARGV, 2 do
+for i = 4, #ARGV, 3 do
   if redis.call('zrem', STOCK_SCHEDULE, ARGV[i]) == 1 then
     local entry = entry_for()
-    redis.call('hset', ENTRIES, entry, ARGV[i])
+    redis.call('hset', ENTRIES, entry, ARGV[i + 2])
     redis.call('zadd', SCHEDULE, ARGV[i + 1], entry)
     taken = taken + 1
   end
