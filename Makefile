@@ -1,6 +1,6 @@
 # Each of these is all that it takes on a fresh machine with Python >= 3.11; PYTHON=… chooses the interpreter.
 
-.PHONY: help setup chaos test check bench
+.PHONY: help setup chaos test check bench evidence
 
 help: ## what can be made (this)
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ check: setup ## format, types, import contracts, unit tests: under a minute
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/pytest -m "not cluster and not docker and not world" -q -n auto
+
+evidence: setup ## the long campaigns behind the tables of the docs (hours; resumable)
+	@scripts/engine run .venv/bin/python -m harness.evidence
 
 bench: setup ## speed, as ratios measured side by side, as JSON lines
 	@scripts/engine run .venv/bin/huey-harness bench

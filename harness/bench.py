@@ -5,177 +5,37 @@ Machines are noisy: what is compared alternates, and medians are told with the s
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
-import shutil
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+import logging
 
-import redis
+from harness.benches.machinery import cold_docker, cold_local, recorder, scenarios, warm_reset
+from harness.benches.memory import delivery_memory
+from harness.benches.outages import delivery_consumer_kill, delivery_failover
+from harness.benches.throughput import delivery_consumers, delivery_one_thread
+from harness.protocols import HarnessError
 
-from harness.protocols import HarnessError, Runtime, Topology
-from harness.scenario import TopologySpec
-
-SERVER = "valkey-9"
-#: A node of a cluster refuses writes for this long after its start (cluster.c, CLUSTER_WRITABLE_DELAY).
-FLOOR_S = 2.0
-#: Many short rounds: what else the machine does strikes both of a pair alike.
-ROUNDS = 120
-TASKS = 150
-COLD_STARTS = 5
-RESETS = 20
-SCENARIOS_TIMEOUT_S = 900
+BENCHES = (
+    recorder,
+    cold_local,
+    cold_docker,
+    warm_reset,
+    delivery_one_thread,
+    delivery_consumers,
+    delivery_memory,
+    delivery_failover,
+    delivery_consumer_kill,
+    scenarios,
+)
 
 
 def main() -> int:
     """Run all benchmarks; what this machine cannot do says so in its line."""
-    for bench in (recorder, cold_local, cold_docker, warm_reset, scenarios):
+    # Huey tells of every failure that a benchmark provokes: nobody wants them between the lines.
+    logging.getLogger("huey").addHandler(logging.NullHandler())
+    for bench in BENCHES:
         try:
             line = bench()
         except HarnessError as error:
             line = {"skipped": str(error)}
         print(json.dumps({"bench": bench.__name__, **line}), flush=True)
     return 0
-
-
-def recorder() -> dict[str, Any]:
-    """A Huey task, enqueued and executed, with the recorder and without, on one server, in turns."""
-    import huey as package
-
-    from harness.agents.errors import watch_redis
-    from harness.agents.logs import Recorder
-    from harness.agents.numbers import task_id
-    from harness.agents.recorder import record
-
-    everywhere = os.sched_getaffinity(0)
-    with _topology("loopback", "standalone") as (_, topology, _):
-        folder = Path(tempfile.mkdtemp(prefix="huey-harness-bench-"))
-        try:
-            _on_one_core(topology)
-            watch_redis()  # it stays for both: taking it off again is not what it is for
-            ratios = []
-            rates: dict[bool, list[float]] = {True: [], False: []}
-            instances = {}
-            for recorded in (False, True):
-                huey = package.RedisHuey(f"bench{recorded:d}", **topology.connection())
-                if recorded:
-                    record(huey, Recorder(folder, "bench", 0))
-                instances[recorded] = (huey, huey.task(name="nothing")(_nothing))
-            numbers = itertools.count()
-            for turn in range(ROUNDS):
-                order = (False, True) if turn % 2 else (True, False)
-                for recorded in order:
-                    ids = [task_id(next(numbers)) for _ in range(TASKS)]
-                    rates[recorded].append(_tasks_per_s(*instances[recorded], ids))
-                ratios.append(rates[True][-1] / rates[False][-1])
-        finally:
-            os.sched_setaffinity(0, everywhere)
-            shutil.rmtree(folder)
-    return {
-        "ratio": round(statistics.median(ratios), 4),
-        "aim": ">= 0.97",
-        "ratio_quartiles": [round(one, 4) for one in statistics.quantiles(ratios, n=4)],
-        "recorded_tasks_per_s": round(statistics.median(rates[True])),
-        "plain_tasks_per_s": round(statistics.median(rates[False])),
-        "rounds": ROUNDS,
-    }
-
-
-def cold_local() -> dict[str, Any]:
-    """A cluster from nothing to ready in namespaces, against the server's own floor."""
-    return _cold("local", "<= 1.15")
-
-
-def cold_docker() -> dict[str, Any]:
-    """A cluster from nothing to ready in containers, against the server's own floor."""
-    return _cold("docker", "<= 1.5")
-
-
-def warm_reset() -> dict[str, Any]:
-    """A used cluster, back to empty and agreed, where no role changed."""
-    times = []
-    with _topology("local", "cluster") as (_, topology, _):
-        for _ in range(RESETS):
-            times.append(_timed(topology.reset))
-    return {"reset_s": round(statistics.median(times), 4), "aim": "<= 0.15", "reset_s_max": round(max(times), 4)}
-
-
-def scenarios() -> dict[str, Any]:
-    """`pytest --huey-backend=cluster`, start to end."""
-    with tempfile.TemporaryDirectory(prefix="huey-harness-bench-") as folder:
-        command = [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "--huey-backend=cluster", "--huey-runtime=local", f"--huey-report={folder}",
-        ]  # fmt: skip
-        began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, timeout=SCENARIOS_TIMEOUT_S, check=False)
-        seconds = time.monotonic() - began
-    return {"seconds": round(seconds, 1), "aim": "<= 120", "exit": done.returncode}
-
-
-def _on_one_core(topology: Any) -> None:
-    """Client and server on the same core: else most of what is measured is what it takes to wake the other one up."""
-    core = sorted(os.sched_getaffinity(0))[:1]
-    server = int(redis.Redis.from_url(topology.connection()["url"]).info("server")["process_id"])
-    for process in (0, server):
-        os.sched_setaffinity(process, core)
-
-
-def _nothing() -> None:
-    """A task that does nothing: what is measured is all around it."""
-
-
-def _tasks_per_s(huey: Any, task: Any, ids: list[str]) -> float:
-    began = time.perf_counter()
-    for identifier in ids:
-        made = task.s()
-        made.id = identifier
-        huey.enqueue(made)
-    for _ in ids:
-        huey.execute(huey.dequeue())
-    return len(ids) / (time.perf_counter() - began)
-
-
-def _cold(runtime_name: str, aim: str) -> dict[str, Any]:
-    times = []
-    for _ in range(COLD_STARTS):
-        with _topology(runtime_name, "cluster") as (_, _, seconds):
-            times.append(seconds)
-    return {
-        "ratio": round(statistics.median(times) / FLOOR_S, 3),
-        "aim": aim,
-        "start_s": [round(one, 2) for one in times],
-    }
-
-
-def _timed(act: Callable[[], object]) -> float:
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
-
-
-@contextmanager
-def _topology(runtime_name: str, kind: str) -> Iterator[tuple[Runtime, Topology, float]]:
-    """A topology and how long it took from nothing; gone afterwards."""
-    from harness.runtimes.choose import choose, open_runtime
-    from harness.topologies import TOPOLOGIES
-
-    reachable = runtime_name == "loopback"
-    name = choose("local" if reachable else runtime_name)
-    began = time.monotonic()
-    runtime = open_runtime(name, SERVER, reachable=reachable)
-    try:
-        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec())
-        topology.start()
-        yield runtime, topology, time.monotonic() - began
-    finally:
-        runtime.close()
-        shutil.rmtree(runtime.root, ignore_errors=True)

@@ -84,12 +84,15 @@ class Nemesis:
     def _due(self, at: Trigger) -> bool:
         if at.elapsed is not None:
             return time.monotonic() - self._began >= at.elapsed
-        share, count = (
-            (at.acknowledged, self._progress.acknowledged)
-            if at.acknowledged is not None
-            else (at.completed or 0.0, self._progress.completed)
+        progress = self._progress
+        return any(
+            share is not None and count >= share * self._plan.tasks
+            for share, count in (
+                (at.acknowledged, progress.acknowledged),
+                (at.completed, progress.completed),
+                (at.popped, progress.popped),
+            )
         )
-        return count >= (share or 0.0) * self._plan.tasks
 
     def _inject(self, index: int) -> None:
         spec = self._plan.scenario.faults[index]

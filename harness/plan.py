@@ -16,7 +16,8 @@ from typing import Any
 from harness.backends import Backend
 from harness.faults import FAULTS
 from harness.protocols import KnownLimit, Promise
-from harness.scenario import Scenario, scenario_model
+from harness.scenario import Scenario, TopologySpec, scenario_model
+from harness.topologies.description import REPLICAS
 
 SCHEMA = "huey-harness/plan/1"
 
@@ -98,9 +99,10 @@ def draw_plan(
         rate = workload.rate / workload.producers if workload.rate else None
         producers.append(ProducerPlan(f"producer-{i}", first, count, rate, draw.getrandbits(32)))
         first += count
+    topology = _sized(scenario.topology, backend)
     return Plan(
-        scenario=scenario,
-        backend=backend,
+        scenario=scenario.model_copy(update={"topology": topology}),
+        backend=_with_replicas(backend, topology.replicas),
         seed=seed,
         runtime=runtime,
         server=server,
@@ -111,6 +113,24 @@ def draw_plan(
     )
 
 
+def _sized(spec: TopologySpec, backend: Backend) -> TopologySpec:
+    """With as many replicas as the scenario asks for, else the backend, else as its topology has by default.
+
+    Written down, so that what runs on the same servers is seen to.
+    """
+    for replicas in (spec.replicas, backend.replicas, REPLICAS.get(backend.topology)):
+        if replicas is not None:
+            return spec.model_copy(update={"replicas": replicas})
+    return spec
+
+
+def _with_replicas(backend: Backend, replicas: int | None) -> Backend:
+    """With the number that it means by all replicas."""
+    if backend.kwargs.get("replicas") != "all":
+        return backend
+    return dataclasses.replace(backend, kwargs={**backend.kwargs, "replicas": replicas or 0})
+
+
 def load_plan(stored: dict[str, Any]) -> Plan:
     """The plan of a stored `plan.json`. Raises ValueError (pydantic's included) when it is none."""
     if stored.get("schema") != SCHEMA:
@@ -119,6 +139,7 @@ def load_plan(stored: dict[str, Any]) -> Plan:
     backend["capabilities"] = frozenset(backend["capabilities"])
     backend["promises"] = tuple(Promise(one["name"], tuple(one["under"])) for one in backend["promises"])
     backend["limits"] = tuple(KnownLimit(**one) for one in backend["limits"])
+    backend["also"] = tuple(backend.get("also", ()))
     return Plan(
         scenario=scenario_model().model_validate(stored["scenario"]),
         backend=Backend(**backend),

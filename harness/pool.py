@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from harness.protocols import HarnessError, Runtime, Topology
 from harness.runtimes.choose import open_runtime
+from harness.runtimes.servers import DEFAULT, find_tls_server
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
+from harness.topologies.description import needs_tls
+from harness.topologies.server import WithoutTls
 
 
 class Pool:
@@ -16,6 +20,8 @@ class Pool:
     def __init__(self, runtime_name: str, server: str) -> None:
         self._runtime_name = runtime_name
         self._server = server
+        #: Name and binary of what speaks TLS where the default does not, once that is known.
+        self._tls_server: tuple[str, Path] | None = None
         self._key: tuple[str, TopologySpec] | None = None
         self._held: tuple[Runtime, Topology] | None = None
 
@@ -28,7 +34,27 @@ class Pool:
             except HarnessError:
                 pass  # one that will not reset is thrown away
         self.close()
-        runtime = open_runtime(self._runtime_name, self._server)
+        self._key, self._held = (kind, spec), self._open(kind, spec)
+        return self._held
+
+    def _open(self, kind: str, spec: TopologySpec) -> tuple[Runtime, Topology]:
+        """On the server that was chosen; where the default lacks the TLS that is wanted, on one at hand that has it.
+
+        Verdicts name the server that it was. Another choice than the default is left as it is.
+        """
+        if self._tls_server is None or not needs_tls(kind, spec):
+            try:
+                return self._start(kind, spec, self._server)
+            except WithoutTls:
+                if self._server != DEFAULT:
+                    raise
+                self._tls_server = find_tls_server()
+        return self._start(kind, spec, *self._tls_server)
+
+    def _start(
+        self, kind: str, spec: TopologySpec, server: str, binary: Path | None = None
+    ) -> tuple[Runtime, Topology]:
+        runtime = open_runtime(self._runtime_name, server, binary=binary)
         try:
             topology = TOPOLOGIES.get(kind)(runtime, spec)
             topology.start()
@@ -36,8 +62,7 @@ class Pool:
             runtime.close()
             shutil.rmtree(runtime.root, ignore_errors=True)
             raise
-        self._key, self._held = (kind, spec), (runtime, topology)
-        return self._held
+        return runtime, topology
 
     def reach(self) -> list[str]:
         """How to reach the servers of what is held, a line each."""
@@ -46,8 +71,12 @@ class Pool:
         runtime, topology = self._held
         roles = {member.name: member.role for member in topology.members()}
         return [
-            f"{name} ({roles.get(name, '?')}) {node.address}: valkey-cli -s {runtime.root / name / 's.sock'}"
-            for name, node in topology.nodes.items()
+            *(
+                f"{name} ({roles.get(name, '?')}) {node.address}: valkey-cli -s {runtime.root / name / 's.sock'}"
+                for name, node in topology.nodes.items()
+            ),
+            # With what it takes to log in, on the sockets too.
+            f"clients: {topology.connection()}",
         ]
 
     def close(self) -> None:

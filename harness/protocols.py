@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 
 class HarnessError(Exception):
@@ -73,6 +73,12 @@ class Node(Protocol):
 
     def start(self) -> None:
         """Run the program (again, after it ended): same address, same `workdir`, a new process."""
+
+    def processes(self) -> tuple[int, ...]:
+        """The living processes that descend from the program's main one, by the numbers that they have in the node."""
+
+    def signal_process(self, process: int, number: signal.Signals) -> None:
+        """Send a signal to that one of `processes` only. One that has ended is no error."""
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program's main process only. A program that has ended is no error."""
@@ -178,8 +184,17 @@ class Topology(Protocol):
     def ping(self, node: Node) -> bool:
         """Whether the server answers on its control channel within 0.5 s."""
 
+    def ask(self, node: Node, *command: str | int) -> Any:
+        """A server's raw answer on its control channel. Raises HarnessError for a refusal, and for 0.5 s of silence."""
+
     def connection(self) -> dict[str, object]:
-        """Constructor arguments for clients inside the runtime: url, startup_nodes, or sentinels + service_name."""
+        """Constructor arguments for clients inside the runtime: url, startup_nodes, or sentinels + service_name; and
+        what it takes to log in.
+        """
+
+    @property
+    def client_files(self) -> tuple[Path, ...]:
+        """The files that `connection` names: clients must be able to read them, at the same path."""
 
 
 # ---------------------------------------------------------------- faults and verdicts

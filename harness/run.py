@@ -46,7 +46,7 @@ def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell
     history, samples = _make_rooms(folder)
     (folder / "plan.json").write_text(plan.dumps())
     offsets = {name: _size(node.log_path) for name, node in topology.nodes.items()}
-    progress = Progress(history)
+    progress = Progress(history, lease_s=float(plan.backend.kwargs.get("lease_s", 0)))
     trouble: list[str] = []
     with Stage(plan, runtime, topology, history, progress) as stage, Sampler(topology, samples) as sampler:
         nemesis = Nemesis(plan, stage.scene(), progress, history)

@@ -98,6 +98,8 @@ Share = Annotated[
 ]
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": NAME_PATTERN})]
 
+#: `password`: the default user has one; `acl`: a user of the name `chaos`, and no default user.
+Auth = Literal["none", "password", "acl"]
 Topo = Literal["standalone", "sentinel", "cluster", "folder", "none"]
 
 
@@ -114,11 +116,16 @@ class Trigger(Model):
         default=None, description="share of the workload's tasks whose enqueue has returned"
     )
     completed: Share | None = Field(default=None, description="share of the workload's tasks that have been completed")
+    popped: Share | None = Field(
+        default=None,
+        description="share of the workload's tasks that schedulers have taken from the schedule; it strikes while the "
+        "last of them are in a scheduler's hands",
+    )
     elapsed: Duration | None = Field(default=None, description="time since the workload began")
 
     def model_post_init(self, context: Any, /) -> None:
-        if sum(value is not None for value in (self.acknowledged, self.completed, self.elapsed)) != 1:
-            raise ValueError("give exactly one of acknowledged, completed, elapsed")
+        if sum(value is not None for value in (self.acknowledged, self.completed, self.popped, self.elapsed)) != 1:
+            raise ValueError("give exactly one of acknowledged, completed, popped, elapsed")
 
 
 class FaultSpec(Model):
@@ -181,6 +188,12 @@ class Consumers(Model):
     start: Literal["with-producers", "after-producers"] = Field(
         default="with-producers", description="after-producers builds a backlog first"
     )
+    health_check: Duration | None = Field(
+        default=None, description="how often a consumer replaces workers that died; default Huey's own, 10s"
+    )
+    shutdown_timeout: Duration | None = Field(
+        default=None, description="how long a graceful stop waits for running tasks; default for ever"
+    )
 
 
 class TopologySpec(Model):
@@ -194,6 +207,13 @@ class TopologySpec(Model):
     node_timeout: Duration = Field(
         default=1.0, description="cluster-node-timeout; behind Sentinel, down-after-milliseconds"
     )
+    auth: Auth = Field(default="none", description="how clients and replicas log in to the servers")
+    tls: bool = Field(default=False, description="the servers speak TLS, and nothing else")
+    sentinel_auth: Auth = Field(
+        default="none",
+        description="Sentinel: how clients log in to the sentinels, with other words than to the servers",
+    )
+    sentinel_tls: bool = Field(default=False, description="Sentinel: clients reach the sentinels by TLS alone")
     settings: dict[str, str | int] = Field(default_factory=dict, description="lines of the servers' configuration")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.backends import BACKENDS, Backend
 from harness.backends.own import resolve
-from harness.faults.targets import SERVER_ROLES
+from harness.faults.targets import CONSUMER_ROLES, SERVER_ROLES
 from harness.plan import Plan, draw_plan, load_plan
 from harness.pool import Pool
 from harness.protocols import HarnessError, Unavailable
@@ -26,7 +26,7 @@ from harness.report.result import Result
 from harness.report.terminal import failure_text
 from harness.run import Listener, judge_folder, perform
 from harness.runtimes.choose import choose
-from harness.runtimes.servers import server_named
+from harness.runtimes.servers import DEFAULT, server_named
 from harness.scenario import Scenario
 from harness.scenario_file import Located, find_scenarios, locate, select
 
@@ -39,7 +39,7 @@ class Options:
 
     backends: tuple[str, ...]
     runtime: str = "auto"
-    server: str = "valkey-9"
+    server: str = DEFAULT
     scenarios: tuple[str, ...] = ()
     seed: str | None = None
     scale: float = 1.0
@@ -60,7 +60,7 @@ class Session:
         if not options.scale > 0:
             raise HarnessError(f"--huey-scale is {options.scale:g}", remedy="give a number above 0, such as 0.1 or 10")
         self.replays = _stored_plans(options.replay) if options.replay is not None else []
-        self.backends = () if self.replays else tuple(_backend(name) for name in options.backends)
+        self.backends = () if self.replays else _backends(options.backends)
         self.seed = self.replays[0].seed if self.replays else _seed(options)
         own = Path("scenarios")
         self.available = [] if self.replays else locate(find_scenarios(own if own.is_dir() else None))
@@ -88,6 +88,8 @@ class Session:
         if scenario.topologies is not None and backend.topology not in scenario.topologies:
             return False
         if not type(scenario.workload).requires <= backend.capabilities:
+            return False
+        if backend.only_server_faults and all(fault.target in CONSUMER_ROLES for fault in scenario.faults):
             return False
         return all(
             backend.topology in SERVER_ROLES[fault.target] for fault in scenario.faults if fault.target in SERVER_ROLES
@@ -196,6 +198,16 @@ def scenarios_in_file(session: Session, path: Path) -> list[Located]:
     return locate([path])
 
 
+def _backends(names: tuple[str, ...]) -> tuple[Backend, ...]:
+    """The backends of these names, each followed by those that are meant with it."""
+    found: dict[str, Backend] = {}
+    for name in names:
+        backend = _backend(name)
+        for one in (backend, *(_backend(also) for also in backend.also)):
+            found.setdefault(one.name, one)
+    return tuple(found.values())
+
+
 def _backend(name: str) -> Backend:
     backend = resolve(name)
     from harness.topologies import TOPOLOGIES
@@ -209,11 +221,8 @@ def _backend(name: str) -> Backend:
 
 
 def all_backends() -> tuple[str, ...]:
-    """The names behind `all`; short names for kinds that are there by their own name are left out."""
-    seen: dict[tuple[str, str], str] = {}
-    for backend in sorted(BACKENDS, key=lambda one: -len(one.name)):
-        seen.setdefault((backend.huey, backend.topology), backend.name)
-    return tuple(sorted(seen.values()))
+    """The names behind `all`."""
+    return tuple(sorted(backend.name for backend in BACKENDS))
 
 
 def _seed(options: Options) -> int:

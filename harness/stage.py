@@ -57,7 +57,16 @@ class Stage:
             self.producers[producer.name] = self._node("producer", producer.name, index, {"producer": job})
             index += 1
         consumers = self._plan.scenario.consumers
-        options = {"workers": consumers.workers, "worker_type": consumers.worker_type, "periodic": False}
+        options: dict[str, Any] = {
+            "workers": consumers.workers,
+            "worker_type": consumers.worker_type,
+            "periodic": False,
+        }
+        # Not every Huey knows these two: name them only where they are asked for.
+        if consumers.health_check is not None:
+            options["health_check_interval"] = consumers.health_check
+        if consumers.shutdown_timeout is not None:
+            options["shutdown_timeout"] = consumers.shutdown_timeout
         for name in self._plan.consumers:
             self.consumers[name] = self._node("consumer", name, index, {"consumer": options})
             index += 1
@@ -80,7 +89,8 @@ class Stage:
             producers=self.producers,
             consumers=self.consumers,
             queue_key=self._plan.backend.queue_key or QUEUE,
-            last_record_ns=self._progress.last_record_ns,
+            agents=self._progress,
+            stops_are_timed=self._plan.scenario.consumers.shutdown_timeout is not None,
         )
 
     def start(self) -> None:
@@ -193,6 +203,6 @@ class Stage:
                 args=("-m", f"harness.agents.{program}", str(path)),
                 workdir=workdir,
                 env={"PYTHONUNBUFFERED": "1"},
-                mounts=(self._history,),
+                mounts=(self._history, *self._topology.client_files),
             )
         )

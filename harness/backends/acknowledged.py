@@ -11,17 +11,19 @@ from harness.backends import BACKENDS, QUEUE, Backend
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
-    *("none", "worker-crash", "worker-pause", "worker-stop", "scheduler-crash", "node-crash", "node-pause"),
-    *("failover", "partition", "connection-loss"),
+    *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
+    *("node-crash", "node-pause", "failover", "partition", "connection-loss"),
 )
 PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
 
 _ERASED = (
     "a primary that comes back empty before anyone fails over takes its replicas' data along (Redis docs: "
-    "replication, Safety of replication when master has persistence turned off); WAIT counts replicas, it is no consensus"
+    "replication, Safety of replication when master has persistence turned off); WAIT counts replicas, and is no "
+    "consensus"
 )
 LIMITS = (
     KnownLimit("erased-primary", "lost", "data-loss", _ERASED, "empty-restart"),
+    KnownLimit("erased-primary", "lost_in_flight", "data-loss", _ERASED, "empty-restart"),
     KnownLimit("erased-primary", "duplicated", "data-loss", _ERASED, "empty-restart"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,9 +11,33 @@ from harness.registry import Registry
 from harness.scenario import FaultSpec
 
 
+class Agents(Protocol):
+    """What is seen of producers and consumers from outside: what they write down while they work."""
+
+    @property
+    def acknowledged(self) -> int:
+        """Tasks whose enqueue had returned at the last `poll`."""
+
+    @property
+    def popped_by(self) -> str:
+        """The consumer whose scheduler was the last to take tasks from the schedule; empty = none has yet."""
+
+    def poll(self) -> None:
+        """Look."""
+
+    def last_record_ns(self, agent: str, /) -> int:
+        """When that agent wrote its last record, in monotonic nanoseconds; 0 = never."""
+
+    def starts(self, agent: str, /) -> int:
+        """How often that agent was started so far."""
+
+    def processes(self, agent: str, /) -> Mapping[int, str]:
+        """Huey's names of that agent's workers and schedulers (`w2`, `scheduler`), by their processes' numbers."""
+
+
 @dataclass(frozen=True)
 class Scene:
-    """What a fault finds: the servers, the agents, and a look at what the agents did last."""
+    """What a fault finds: the servers, the agents, and a look at what the agents do."""
 
     runtime: Runtime
     topology: Topology
@@ -21,8 +45,9 @@ class Scene:
     consumers: Mapping[str, Node]
     #: The key by which the queue's node is found.
     queue_key: str
-    #: When this agent wrote its last record, in monotonic nanoseconds; 0 = never.
-    last_record_ns: Callable[[str], int]
+    agents: Agents
+    #: Whether consumers interrupt what still runs when a graceful stop takes too long.
+    stops_are_timed: bool = False
 
     @property
     def nodes(self) -> Mapping[str, Node]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Scene
-from harness.faults.process import classes_of, is_primary, well_again
+from harness.faults.process import OneProcess, classes_of
 from harness.faults.targets import ONE_ROLES, one
 from harness.protocols import HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
@@ -20,31 +19,23 @@ class PauseSpec(FaultSpec):
     color: ClassVar = "#d68910"
 
 
-class PauseInjection:
+class PauseInjection(OneProcess):
     """One pause."""
 
     def __init__(self, scene: Scene, node: Node) -> None:
-        self._scene, self._node = scene, node
-        self.struck = (node.spec.name,)
-        self.classes = classes_of(scene, node, "worker-pause", "node-pause", takes_over=is_primary(scene, node))
-        self._healed_from_ns = 0
+        super().__init__(scene, node, *classes_of(scene, node, "worker-pause", "node-pause"))
 
     def inject(self) -> str:
         """Freeze, and see the process table say so."""
-        self._node.pause()
-        state = self._node.state()
+        self.node.pause()
+        state = self.node.state()
         if state is not NodeState.PAUSED:
-            raise HarnessError(f"{self.struck[0]} is {state.value} after it was paused")
-        return f"{self.struck[0]}: stopped, says the process table"
+            raise HarnessError(f"{self.name} is {state.value} after it was paused")
+        return f"{self.name}: stopped, says the process table"
 
-    def heal(self) -> None:
+    def undo(self) -> None:
         """Let it run on."""
-        self._healed_from_ns = time.monotonic_ns()
-        self._node.resume()
-
-    def healed(self) -> str:
-        """See it work again."""
-        return well_again(self._scene, self._node, self._healed_from_ns)
+        self.node.resume()
 
 
 class Pause:

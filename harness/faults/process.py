@@ -1,4 +1,4 @@
-"""What faults of one process have in common: when a server, or a consumer, is well again."""
+"""What faults of one process have in common: whom they strike, and when a server, or a consumer, is well again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,40 @@ from harness.faults.targets import AGENT_TIMEOUT_S, FAILS_OVER, READY_TIMEOUT_S,
 from harness.protocols import DeadlineExceeded, Node, NodeState
 
 
-def classes_of(scene: Scene, node: Node, of_worker: str, of_node: str, *, takes_over: bool) -> tuple[str, ...]:
-    """The classes of a fault that strikes this one process."""
+class OneProcess:
+    """A fault of one server or consumer; how it is injected is its own affair. It is undone by starting it again."""
+
+    def __init__(self, scene: Scene, node: Node, *classes: str) -> None:
+        self.scene, self.node, self.classes = scene, node, classes
+        self.name = node.spec.name
+        self.struck: tuple[str, ...] = (self.name,)
+        self._healed_from_ns = 0
+
+    def heal(self) -> None:
+        """Undo it."""
+        self._healed_from_ns = time.monotonic_ns()
+        self.undo()
+
+    def undo(self) -> None:
+        """Start it again, if it has ended."""
+        if self.node.state() is NodeState.EXITED:
+            self.node.start()
+
+    def healed(self) -> str:
+        """See it work again."""
+        return well_again(self.scene, self.node, self._healed_from_ns)
+
+
+def classes_of(scene: Scene, node: Node, of_worker: str, of_node: str) -> tuple[str, ...]:
+    """The classes of a fault that may strike either; what strikes a primary may have a replica take over."""
     if is_agent(node.spec.name, scene):
         return (of_worker,)
-    if takes_over and scene.topology.kind in FAILS_OVER:
+    if scene.topology.kind in FAILS_OVER and _is_primary(scene, node):
         return (of_node, "failover")
     return (of_node,)
 
 
-def is_primary(scene: Scene, node: Node) -> bool:
+def _is_primary(scene: Scene, node: Node) -> bool:
     """Whether that node is a primary now."""
     return any(m.name == node.spec.name and m.role == "primary" for m in scene.topology.members())
 
@@ -33,7 +57,7 @@ def well_again(scene: Scene, node: Node, since_ns: int) -> str:
         scene.topology.wait_ready(READY_TIMEOUT_S)
         return f"{name} runs, and all servers agree again"
     deadline = time.monotonic() + AGENT_TIMEOUT_S
-    while scene.last_record_ns(name) <= since_ns:
+    while scene.agents.last_record_ns(name) <= since_ns:
         if node.state() is not NodeState.RUNNING:
             raise DeadlineExceeded(f"{name} did not stay up: {node.state().value}, exit status {node.exit_status()}")
         if time.monotonic() > deadline:

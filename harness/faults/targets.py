@@ -14,6 +14,9 @@ SERVER_ROLES: Mapping[str, frozenset[str]] = {
     "any-primary": frozenset({"standalone", "sentinel", "cluster"}),
 }
 AGENT_ROLES = ("consumer",)
+#: One forked process of a consumer with worker_type process.
+CHILD_ROLES = ("process-worker", "scheduler")
+CONSUMER_ROLES = (*AGENT_ROLES, *CHILD_ROLES)
 ONE_ROLES = (*SERVER_ROLES, *AGENT_ROLES)
 
 #: Topologies in which a replica takes over from a lost primary.

@@ -29,11 +29,12 @@ def choose(name: str) -> str:
     return "local"
 
 
-def open_runtime(name: str, server: str, *, reachable: bool = False) -> Runtime:
+def open_runtime(name: str, server: str, *, reachable: bool = False, binary: Path | None = None) -> Runtime:
     """A new runtime of that name (`docker` or `local`), with nothing on it; what dead ones left is swept before.
 
     `local` without namespaces, or when it is to be `reachable` from the host's own network, is plain loopback,
-    which has no links. Raises HarnessError.
+    which has no links. `binary` is the server's, where another one than `find_server` finds is wanted. Raises
+    HarnessError.
     """
     from harness.runtimes.sweep import make_root
 
@@ -45,12 +46,12 @@ def open_runtime(name: str, server: str, *, reachable: bool = False) -> Runtime:
         if name == "docker":
             from harness.runtimes.docker import DockerRuntime
 
-            return DockerRuntime(root, label, server, python, reachable=reachable)
+            return DockerRuntime(root, label, server, python, binary, reachable=reachable)
         from harness.runtimes.local import LocalRuntime
         from harness.runtimes.loopback import LoopbackRuntime
         from harness.runtimes.servers import find_server
 
-        binary = find_server(server)
+        binary = binary or find_server(server)
         why = "addresses on loopback were asked for"
         if not reachable:
             try:

@@ -163,6 +163,14 @@ class DockerNode:
                         f"node {self.spec.name} cannot be started: {error}{self._after_failure()}"
                     ) from None
 
+    def processes(self) -> tuple[int, ...]:
+        """What descends from the program's main process, by the numbers of the namespace that all nodes share."""
+        return self._runtime.processes(self)
+
+    def signal_process(self, process: int, number: signal.Signals) -> None:
+        """Signal that one process, by way of the side-car."""
+        self._runtime.signal_process(self, process, int(number))
+
     def signal(self, number: signal.Signals) -> None:
         """Signal the program alone, by way of the side-car: the engine would also thaw a paused node."""
         if self._container is None:
@@ -460,6 +468,14 @@ class DockerRuntime:
     def signal(self, node: DockerNode, number: int) -> None:
         """Signal a node's main process alone."""
         self._ask("signal", node=node.spec.name, number=number)
+
+    def processes(self, node: DockerNode) -> tuple[int, ...]:
+        """What descends from a node's main process."""
+        return tuple(self._ask("processes", node=node.spec.name))
+
+    def signal_process(self, node: DockerNode, process: int, number: int) -> None:
+        """Signal one of those alone."""
+        self._ask("signal_process", node=node.spec.name, process=process, number=number)
 
     def enter(self, node: DockerNode, pid: int) -> None:
         """Take up a node's new program: cut in its new network what is cut."""

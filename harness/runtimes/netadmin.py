@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, HarnessError
-from harness.runtimes import netns
+from harness.runtimes import netns, processes
 from harness.runtimes.rtnl import Rtnl
 from harness.runtimes.specs import INDEX_MAX
 
@@ -43,6 +43,7 @@ class _Program:
 
     def __init__(self, pid: int, address: str) -> None:
         self.address = address
+        self.pid = pid
         self.process_fd = os.pidfd_open(pid)
         self.namespace_fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.netlink: Rtnl | None = None
@@ -131,6 +132,19 @@ class _Steward:
             signal.pidfd_send_signal(self._programs[node].process_fd, number)
         except ProcessLookupError:
             pass
+
+    def do_processes(self, node: str) -> list[int]:
+        """What descends from the main process: all nodes' processes are numbered alike here and in the nodes."""
+        program = self._programs.get(node)
+        return [] if program is None else [one.pid for one in processes.descendants(program.pid)]
+
+    def do_signal_process(self, node: str, process: int, number: int) -> None:
+        """Signal one of those. That it has ended is no error."""
+        if process in self.do_processes(node):
+            try:
+                os.kill(process, number)
+            except ProcessLookupError:
+                pass
 
     def do_cut(self, node: str, source: str) -> None:
         netns.cut(self._programs[node].links, source)

@@ -36,7 +36,8 @@ def run(channel: socket.socket, launch: Launch, *, namespaces: bool) -> NoReturn
     """Be the init of a node until its program ends, or the supervisor does.
 
     Over `channel` it sends `{"init": …, "pid": …}` (its own and the program's number in the /proc outside the node)
-    or `{"error": …}` once, obeys `{"to": "main" | "all", "signal": …}` with `{}`, and sends `{"exit": …}` at the end.
+    or `{"error": …}` once, obeys `{"to": "main" | "all" | <a number in the node>, "signal": …}` with `{}`, and sends
+    `{"exit": …}` at the end.
     """
     awake, waker = socket.socketpair()
     awake.setblocking(False)
@@ -128,8 +129,10 @@ class _Init:
         if command["to"] == "main":
             # Safe from hitting another process: only this one reaps it, and it has not.
             os.kill(self._main, number)
-        else:
+        elif command["to"] == "all":
             self._signal_all(number)
+        else:
+            self._signal_one(command["to"], number)
         wire.send(self._channel, {})
 
     def _reap(self) -> bool:
@@ -143,6 +146,14 @@ class _Init:
                 return True
             if pid == self._main:
                 self._status = os.waitstatus_to_exitcode(status)
+
+    def _signal_one(self, pid: int, number: signal.Signals) -> None:
+        # Without namespaces the number may have gone to a stranger meanwhile.
+        if self._namespaces or pid in {one.pid for one in processes.descendants(os.getpid())}:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass  # it ended by itself
 
     def _signal_all(self, number: signal.Signals) -> None:
         if self._namespaces:

@@ -48,6 +48,16 @@ def descendants(pid: int) -> list[Process]:
     return found
 
 
+def own_number(pid: int) -> int | None:
+    """What the process is called in its own pid namespace (the last `NSpid`, proc(5)); None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            line = next(line for line in file if line.startswith("NSpid:"))
+    except (OSError, StopIteration):
+        return None
+    return int(line.split()[-1])
+
+
 def is_stopped(pid: int) -> bool:
     """Whether every thread of the process is stopped. Of a process that is gone: False."""
     try:

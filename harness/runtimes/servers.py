@@ -22,7 +22,9 @@ from harness.protocols import HarnessError, Unavailable
 from harness.registry import UnknownName, did_you_mean
 
 _VERSION = re.compile(r"^(Valkey|Redis) server v=([0-9][0-9A-Za-z.\-]*)")
-_VERSION_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 5.0
+#: How to get a server with TLS: the wheels' were all built without it.
+GET_TLS = "apt-get install redis-server  (Debian, Ubuntu), or docker pull valkey/valkey:9.1"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ _ALL = (
     ),
 )
 
+#: What runs unless somebody names another one.
+DEFAULT = "valkey-9"
 #: The servers by name, in the order of the contract.
 SERVERS: Mapping[str, Server] = {server.name: server for server in _ALL}
 
@@ -126,30 +130,68 @@ def find_server(name: str) -> Path:
     raise Unavailable(f"no binary of {name} on this machine{seen}", remedy=server.remedy)
 
 
+def find_tls_server() -> tuple[str, Path]:
+    """The first of SERVERS, by name, with a binary on this machine that was built with TLS, and that binary.
+
+    Raises Unavailable with the command that provides one.
+    """
+    without = []
+    for server in SERVERS.values():
+        for candidate in _candidates(server):
+            try:
+                version = server_version(candidate)
+                if not version.startswith(server.release):
+                    continue
+                if speaks_tls(candidate):
+                    return server.name, candidate
+            except HarnessError:
+                continue  # no server, whatever it is
+            without.append(version)
+    seen = f" ({', '.join(without)}: built without)" if without else ""
+    raise Unavailable(f"no server on this machine was built with TLS{seen}", remedy=GET_TLS)
+
+
+@functools.cache
+def speaks_tls(path: Path) -> bool:
+    """Whether the server was built with TLS. Raises HarnessError when it does not start.
+
+    It is told to listen for TLS without a certificate: one that was built with it misses the certificate, any other
+    does not know what is meant. Either ends at once, listening nowhere.
+    """
+    return "tls-cert-file" in _said_by(path, "--port", "0", "--tls-port", "1", "--save", "")
+
+
 @functools.cache
 def server_version(path: Path) -> str:
     """What the binary says of itself, e.g. `valkey 9.1.2`.
 
     Raises HarnessError when it does not start, or is no such server.
     """
+    said = _said_by(path, "--version")
+    match = _VERSION.match(said)
+    if match is None:
+        first_line = (said.strip() or "nothing").splitlines()[0]
+        raise HarnessError(f"{path} is no Valkey or Redis server: `--version` said {first_line!r}")
+    return f"{match[1].lower()} {match[2]}"
+
+
+def _said_by(path: Path, *arguments: str) -> str:
+    """What a program prints that ends by itself. Raises HarnessError when it does not start, or does not end."""
     try:
         done = subprocess.run(
-            [path, "--version"],
+            [path, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=_VERSION_TIMEOUT_S,
+            timeout=_ANSWER_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        raise HarnessError(f"{path} --version did not answer within {_VERSION_TIMEOUT_S:g} s") from None
+        asked = " ".join([str(path), *arguments])
+        raise HarnessError(f"{asked} did not answer within {_ANSWER_TIMEOUT_S:g} s") from None
     except OSError as error:
         raise HarnessError(f"{path} does not start: {error.strerror}") from None
-    match = _VERSION.match(done.stdout)
-    if match is None:
-        said = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[0]
-        raise HarnessError(f"{path} is no Valkey or Redis server: `--version` said {said!r}")
-    return f"{match[1].lower()} {match[2]}"
+    return done.stdout or done.stderr
 
 
 def _candidates(server: Server) -> Iterator[Path]:

@@ -79,6 +79,7 @@ class Supervisor:
             "remove": self._remove,
             "start": self._start,
             "signal": self._signal,
+            "processes": self._processes,
             "status": self._status,
             "cut": self._cut,
             "restore": self._restore,
@@ -204,8 +205,15 @@ class Supervisor:
         finally:
             os._exit(1)
 
-    def _signal(self, node: int, to: str, number: int) -> dict[str, Any]:
-        """To "main" or "all"; a node that does not run is no error."""
+    def _processes(self, node: int) -> dict[str, Any]:
+        """What descends from the program, as the node itself numbers it."""
+        one = self._nodes[node]
+        below = processes.descendants(one.main_seen) if one.init is not None else []
+        numbers = (processes.own_number(process.pid) for process in below)
+        return {"processes": [number for number in numbers if number is not None]}
+
+    def _signal(self, node: int, to: str | int, number: int) -> dict[str, Any]:
+        """To "main", to "all", or to the process of that number; a node that does not run is no error."""
         one = self._nodes[node]
         if one.channel is None:
             return {}

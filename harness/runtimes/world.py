@@ -195,6 +195,14 @@ class WorldNode:
             log=str(self.log_path),
         )
 
+    def processes(self) -> tuple[int, ...]:
+        """What descends from the program's main process and lives, by the numbers that it has in the node."""
+        return tuple(self._ask("processes")["processes"])
+
+    def signal_process(self, process: int, number: signal.Signals) -> None:
+        """Send a signal to that one process only. One that has ended is no error."""
+        self._ask("signal", to=process, number=int(number))
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program's main process only. A program that has ended is no error."""
         self._ask("signal", to="main", number=int(number))

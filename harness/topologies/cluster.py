@@ -6,6 +6,9 @@ remains is the server's own: a node refuses writes for 2 s after its start (clus
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from redis.exceptions import RedisError
 
 from harness.protocols import HarnessError, Member, Node, Runtime
@@ -13,7 +16,17 @@ from harness.runtimes.together import start_all
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import PORT, cluster, replicas_of_each
-from harness.topologies.server import Server, bring_back, check_links, make_servers, restore_links, wait_for
+from harness.topologies.security import Access, draw_logins
+from harness.topologies.server import (
+    Server,
+    ask,
+    bring_back,
+    ca_file,
+    check_links,
+    make_servers,
+    restore_links,
+    wait_for,
+)
 
 SLOTS = 16384
 FORM_TIMEOUT_S = 20.0
@@ -28,7 +41,9 @@ class Cluster:
         self._runtime = runtime
         self._primaries = spec.primaries
         self._replicas = replicas_of_each(spec)
-        self._servers = make_servers(runtime, cluster(spec))
+        logins = draw_logins(spec)
+        self._servers = make_servers(runtime, cluster(spec, logins))
+        self._access = Access(logins.servers, ca_file(runtime) if spec.tls else None)
         self._by_address = {server.address: server for server in self._servers}
         self.nodes = {server.name: server.node for server in self._servers}
 
@@ -60,7 +75,7 @@ class Cluster:
         self.wait_ready(FORM_TIMEOUT_S)
 
     def reset(self) -> None:
-        """Healthy and empty; who became primary meanwhile stays it."""
+        """Healthy and empty; whoever is primary by then stays it."""
         restore_links(self._runtime, self.nodes)
         bring_back(self._servers)
         self.wait_ready(30)
@@ -122,9 +137,18 @@ class Cluster:
         """Whether it answers."""
         return next(server for server in self._servers if server.node is node).answers()
 
+    def ask(self, node: Node, *command: str | int) -> Any:
+        """What that server answers."""
+        return ask(self._servers, node, *command)
+
     def connection(self) -> dict[str, object]:
-        """All nodes, first the first primaries."""
-        return {"startup_nodes": [[server.address, PORT] for server in self._servers]}
+        """All nodes, first the first primaries; and what it takes to log in."""
+        return {"startup_nodes": [[server.address, PORT] for server in self._servers], **self._access.arguments()}
+
+    @property
+    def client_files(self) -> tuple[Path, ...]:
+        """The authority's, where the servers speak TLS."""
+        return (self._access.ca_file,) if self._access.ca_file else ()
 
     def _name_of(self, server: Server, identity: str) -> str:
         for line in _nodes(server):

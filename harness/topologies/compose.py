@@ -63,7 +63,7 @@ def _how_to_connect(kind: str, servers: tuple[ServerDescription, ...], addresses
 
 
 def _service(server: ServerDescription, addresses: dict[str, str]) -> list[str]:
-    configuration = "\n".join([f"port {server.port}", *server.configuration(addresses)])
+    configuration = "\n".join(server.configuration(addresses))
     # Servers rewrite their configuration file, so it is written inside the container at every start.
     command = f"printf '%s\\n' {shlex.quote(configuration)} > /tmp/server.conf && exec valkey-server /tmp/server.conf"
     command = " ".join([command, *server.args])

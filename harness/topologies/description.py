@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.scenario import TopologySpec
+from harness.topologies.certificates import CA_FILE, SERVER_FILE
+from harness.topologies.security import Login, Logins
 
 PORT = 6379
 SENTINEL_PORT = 26379
+#: Where sentinels talk among themselves, if not as their clients do.
+SENTINEL_PEER_PORT = 26380
 #: The name under which sentinels know what they watch.
 SERVICE = "primary"
+
+#: Of each primary, where nobody says how many.
+REPLICAS: Mapping[str, int] = {"cluster": 1, "sentinel": 2}
 
 Settings = Mapping[str, str | int]
 
@@ -27,12 +34,22 @@ DATA: Settings = {
     "loglevel": "notice",
 }
 
+#: Clients show no certificate; servers show theirs to each other.
+_CERTIFICATE = (
+    f"tls-cert-file {SERVER_FILE}",
+    f"tls-key-file {SERVER_FILE}",
+    f"tls-ca-cert-file {CA_FILE}",
+    "tls-auth-clients no",
+)
+NOBODY = Logins()
+
 
 @dataclass(frozen=True)
 class ServerDescription:
     """One server. In `lines`, `{name}` stands for the address of the server of that name, `{self}` for its own.
 
-    `index` makes its address; `args` come after the configuration file on its command line.
+    `index` makes its address; `args` come after the configuration file on its command line. `login` is what it asks
+    of its clients; `tls` says that it needs a certificate (certificates.py).
     """
 
     name: str
@@ -40,6 +57,8 @@ class ServerDescription:
     port: int
     lines: tuple[str, ...]
     args: tuple[str, ...] = ()
+    login: Login | None = None
+    tls: bool = False
 
     def configuration(self, addresses: Mapping[str, str]) -> list[str]:
         """Its lines with addresses put in."""
@@ -52,40 +71,44 @@ class ServerDescription:
         return lines
 
 
-def standalone(spec: TopologySpec) -> tuple[ServerDescription, ...]:
+def standalone(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:
     """`node-1`."""
-    return (ServerDescription("node-1", 1, PORT, _lines(DATA, spec.settings)),)
+    return (_data_server(1, spec, logins, DATA),)
 
 
-def cluster(spec: TopologySpec) -> tuple[ServerDescription, ...]:
+def cluster(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:
     """`node-1` … the first primaries, then their replicas."""
-    lines = _lines(
-        DATA,
-        {
-            "cluster-enabled": "yes",
-            "cluster-config-file": "nodes.conf",
-            "cluster-node-timeout": round(spec.node_timeout * 1000),
-            "cluster-announce-ip": "{self}",
-            # A replica that moves to another shard leaves its own without one.
-            "cluster-allow-replica-migration": "no",
-        },
-        spec.settings,
-    )
+    settings: Settings = {
+        **DATA,
+        "cluster-enabled": "yes",
+        "cluster-config-file": "nodes.conf",
+        "cluster-node-timeout": round(spec.node_timeout * 1000),
+        "cluster-announce-ip": "{self}",
+        # A replica that moves to another shard leaves its own without one.
+        "cluster-allow-replica-migration": "no",
+    }
+    if spec.tls:
+        settings = {**settings, "tls-cluster": "yes"}
     count = spec.primaries * (1 + replicas_of_each(spec))
-    return tuple(ServerDescription(f"node-{i}", i, PORT, lines) for i in range(1, count + 1))
+    return tuple(_data_server(i, spec, logins, settings) for i in range(1, count + 1))
 
 
 def replicas_of_each(spec: TopologySpec) -> int:
     """Replicas of each primary of a cluster."""
-    return 1 if spec.replicas is None else spec.replicas
+    return REPLICAS["cluster"] if spec.replicas is None else spec.replicas
 
 
-def sentinel(spec: TopologySpec) -> tuple[ServerDescription, ...]:
+def sentinel(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:
     """`node-1` the first primary, the other nodes its replicas; `sentinel-1` … watch them."""
-    replicas = 2 if spec.replicas is None else spec.replicas
-    data = _lines(DATA, spec.settings)
+    replicas = REPLICAS["sentinel"] if spec.replicas is None else spec.replicas
+    # Else the primary tells sentinels where a replica's connection comes from: on plain loopback, 127.0.0.1 for all.
+    settings: Settings = {**DATA, "replica-announce-ip": "{self}"}
     watch = (
+        *_sentinel_ports(spec),
+        *(logins.sentinels.lines() if logins.sentinels is not None else ()),
+        *_sentinel_logins(logins),
         f"sentinel monitor {SERVICE} {{node-1}} {PORT} {spec.sentinels // 2 + 1}",
+        *_primary_login(logins.servers),
         f"sentinel down-after-milliseconds {SERVICE} {round(spec.node_timeout * 1000)}",
         # Twice this is how long they wait before they try a failover again.
         f"sentinel failover-timeout {SERVICE} {round(spec.node_timeout * 5000)}",
@@ -95,21 +118,83 @@ def sentinel(spec: TopologySpec) -> tuple[ServerDescription, ...]:
         "daemonize no",
     )
     return (
-        ServerDescription("node-1", 1, PORT, data),
+        _data_server(1, spec, logins, settings),
+        *(_data_server(i, spec, logins, settings, f"replicaof {{node-1}} {PORT}") for i in range(2, replicas + 2)),
         *(
-            ServerDescription(f"node-{i}", i, PORT, (*data, f"replicaof {{node-1}} {PORT}"))
-            for i in range(2, replicas + 2)
-        ),
-        *(
-            ServerDescription(f"sentinel-{i}", 20 + i, SENTINEL_PORT, watch, ("--sentinel",))
+            ServerDescription(
+                name=f"sentinel-{i}",
+                index=20 + i,
+                port=SENTINEL_PORT,
+                lines=watch,
+                args=("--sentinel",),
+                login=logins.sentinels,
+                tls=spec.tls or spec.sentinel_tls,
+            )
             for i in range(1, spec.sentinels + 1)
         ),
     )
 
 
-def _lines(*settings: Settings) -> tuple[str, ...]:
-    """Lines of a configuration; of two settings of one name, the later one."""
-    merged: dict[str, str | int] = {}
-    for one in settings:
-        merged.update(one)
-    return tuple(f"{key} {value}" for key, value in merged.items())
+def needs_tls(kind: str, spec: TopologySpec) -> bool:
+    """Whether a topology of that kind takes servers that were built with TLS."""
+    return spec.tls or (kind == "sentinel" and spec.sentinel_tls)
+
+
+def _data_server(
+    index: int, spec: TopologySpec, logins: Logins, settings: Settings, *further: str
+) -> ServerDescription:
+    """`node-<index>`; of two settings of one name, the scenario's own counts."""
+    lines = [*_ports(PORT, spec.tls), *(f"{key} {value}" for key, value in {**settings, **spec.settings}.items())]
+    if logins.servers is not None:
+        # Any of them may become a replica, and then logs in as clients do.
+        lines += [*logins.servers.lines(), f"masterauth {logins.servers.password}"]
+        if logins.servers.user is not None:
+            lines.append(f"masteruser {logins.servers.user}")
+    if spec.tls:
+        lines.append("tls-replication yes")
+    return ServerDescription(
+        name=f"node-{index}",
+        index=index,
+        port=PORT,
+        lines=(*lines, *further),
+        login=logins.servers,
+        tls=spec.tls,
+    )
+
+
+def _ports(port: int, tls: bool) -> tuple[str, ...]:
+    return ("port 0", f"tls-port {port}", *_CERTIFICATE) if tls else (f"port {port}",)
+
+
+def _sentinel_ports(spec: TopologySpec) -> tuple[str, ...]:
+    """A sentinel talks to other sentinels as to the servers, by TLS or in the clear (tls-replication), and tells them
+    its port of that kind (sentinel.c, instanceLinkNegotiateTLS and sentinelSendHello). It needs a second
+    one where its clients talk to it in the other way.
+    """
+    if spec.tls and spec.sentinel_tls:
+        return (*_ports(SENTINEL_PORT, tls=True), "tls-replication yes")
+    if spec.tls:
+        return (f"port {SENTINEL_PORT}", f"tls-port {SENTINEL_PEER_PORT}", *_CERTIFICATE, "tls-replication yes")
+    if spec.sentinel_tls:
+        return (f"port {SENTINEL_PEER_PORT}", f"tls-port {SENTINEL_PORT}", *_CERTIFICATE)
+    return _ports(SENTINEL_PORT, tls=False)
+
+
+def _sentinel_logins(logins: Logins) -> tuple[str, ...]:
+    """How sentinels log in to each other."""
+    if logins.sentinels is None:
+        return ()
+    password = f"sentinel sentinel-pass {logins.sentinels.password}"
+    if logins.sentinels.user is None:
+        return (password,)
+    return (f"sentinel sentinel-user {logins.sentinels.user}", password)
+
+
+def _primary_login(login: Login | None) -> tuple[str, ...]:
+    """How sentinels log in to what they watch; after the line that names it."""
+    if login is None:
+        return ()
+    password = f"sentinel auth-pass {SERVICE} {login.password}"
+    if login.user is None:
+        return (password,)
+    return (f"sentinel auth-user {SERVICE} {login.user}", password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
@@ -12,7 +13,17 @@ from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import SENTINEL_PORT, SERVICE
 from harness.topologies.description import sentinel as describe
-from harness.topologies.server import Server, bring_back, check_links, make_servers, restore_links, wait_for
+from harness.topologies.security import Access, draw_logins
+from harness.topologies.server import (
+    Server,
+    ask,
+    bring_back,
+    ca_file,
+    check_links,
+    make_servers,
+    restore_links,
+    wait_for,
+)
 
 FORM_TIMEOUT_S = 20.0
 #: Without `_hurry`, an old primary that came back is taken in after some 20 s.
@@ -26,7 +37,10 @@ class Sentinel:
 
     def __init__(self, runtime: Runtime, spec: TopologySpec) -> None:
         self._runtime = runtime
-        servers = make_servers(runtime, describe(spec))
+        logins = draw_logins(spec)
+        servers = make_servers(runtime, describe(spec, logins))
+        self._access = Access(logins.servers, ca_file(runtime) if spec.tls else None)
+        self._sentinel_access = Access(logins.sentinels, ca_file(runtime) if spec.sentinel_tls else None)
         self._data = [server for server in servers if server.description.port != SENTINEL_PORT]
         self._sentinels = [server for server in servers if server.description.port == SENTINEL_PORT]
         self._replicas = len(self._data) - 1
@@ -110,12 +124,26 @@ class Sentinel:
         """Whether it answers."""
         return next(s for s in [*self._data, *self._sentinels] if s.node is node).answers()
 
+    def ask(self, node: Node, *command: str | int) -> Any:
+        """What that server answers."""
+        return ask([*self._data, *self._sentinels], node, *command)
+
     def connection(self) -> dict[str, object]:
-        """The sentinels, and the name of what they watch."""
-        return {
+        """The sentinels, and the name of what they watch; and what it takes to log in to either."""
+        found: dict[str, object] = {
             "sentinels": [[server.address, SENTINEL_PORT] for server in self._sentinels],
             "service_name": SERVICE,
+            **self._access.arguments(),
         }
+        if to_sentinels := self._sentinel_access.arguments():
+            found["sentinel_kwargs"] = to_sentinels
+        return found
+
+    @property
+    def client_files(self) -> tuple[Path, ...]:
+        """The authority's, where either speak TLS: it is the same."""
+        file = self._access.ca_file or self._sentinel_access.ca_file
+        return (file,) if file else ()
 
     def _primary(self) -> Server:
         votes: dict[str, int] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -11,13 +12,21 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Runtime
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Runtime, Unavailable
+from harness.runtimes.servers import GET_TLS
 from harness.runtimes.together import start_all
+from harness.topologies.certificates import CA_FILE, Authority
 from harness.topologies.description import ServerDescription
 
 #: How long a server may take for an answer on its control channel before it counts as silent.
 CONTROL_TIMEOUT_S = 0.5
 START_TIMEOUT_S = 10.0
+#: What servers say that were built without TLS: that they have none; older ones, that they know no such setting.
+_NO_TLS = ("Failed finding TLS support", ">>> 'tls-")
+
+
+class WithoutTls(Unavailable):
+    """The server that was chosen was built without TLS."""
 
 
 class Server:
@@ -42,17 +51,20 @@ class Server:
         )
         self._client: Any = redis.Redis(
             unix_socket_path=str(self._socket),
+            username=description.login.user if description.login else None,
+            password=description.login.password if description.login else None,
             socket_timeout=CONTROL_TIMEOUT_S,
             socket_connect_timeout=CONTROL_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
         )
 
-    def configure(self, addresses: Mapping[str, str]) -> None:
-        """Write its configuration file, now that everyone's address is known."""
+    def configure(self, addresses: Mapping[str, str], authority: Authority | None) -> None:
+        """Write its configuration file and get its certificate, now that everyone's address is known."""
+        if self.description.tls and authority is not None:
+            authority.equip(self.address, self._workdir)
         lines = [
             f"bind {self.address}",
-            f"port {self.description.port}",
             f"unixsocket {self._socket}",
             "unixsocketperm 700",
             f"dir {self._workdir}",
@@ -92,10 +104,15 @@ class Server:
             return False
 
     def wait_answers(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Until it answers. Raises HarnessError with its log's end if it died, DeadlineExceeded if it is silent."""
+        """Until it answers.
+
+        Raises HarnessError with its log's end if it died (WithoutTls if of that), DeadlineExceeded if it is silent.
+        """
 
         def answered() -> bool:
             if self.node.state() is NodeState.EXITED:
+                if self.description.tls and any(words in self.log_end() for words in _NO_TLS):
+                    raise WithoutTls("the server that was chosen was built without TLS", remedy=GET_TLS)
                 raise HarnessError(
                     f"{self.name} ended at its start (exit {self.node.exit_status()}):\n{self.log_end()}"
                 )
@@ -110,6 +127,15 @@ class Server:
         except OSError as error:
             return f"(no log: {error.strerror})"
         return "\n".join("    " + line for line in text.splitlines()[-lines:])
+
+
+def ask(servers: Iterable[Server], node: Node, *command: str | int) -> Any:
+    """The answer of the one of these servers that runs on that node. Raises HarnessError, silence included."""
+    server = next(server for server in servers if server.node is node)
+    try:
+        return server.ask(*command)
+    except RedisError as error:
+        raise HarnessError(f"{server.name} did not answer {command[0]}: {type(error).__name__}: {error}") from error
 
 
 def check_links(runtime: Runtime, servers: list[Server]) -> None:
@@ -134,9 +160,16 @@ def make_servers(runtime: Runtime, descriptions: Iterable[ServerDescription]) ->
     """All servers of a topology, configured, none started."""
     servers = [Server(runtime, description) for description in descriptions]
     addresses = {server.name: server.address for server in servers}
+    tls = any(server.description.tls for server in servers)
+    authority = Authority(ca_file(runtime)) if tls else None
     for server in servers:
-        server.configure(addresses)
+        server.configure(addresses, authority)
     return servers
+
+
+def ca_file(runtime: Runtime) -> Path:
+    """What clients verify the certificates of this runtime's servers by, where they speak TLS."""
+    return runtime.root / CA_FILE
 
 
 def bring_back(servers: list[Server]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from redis.exceptions import RedisError
 
 from harness.protocols import Member, Node, Runtime
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import PORT, standalone
-from harness.topologies.server import bring_back, make_servers, restore_links
+from harness.topologies.security import Access, draw_logins
+from harness.topologies.server import ask, bring_back, ca_file, make_servers, restore_links
 
 
 class Standalone:
@@ -18,7 +22,9 @@ class Standalone:
 
     def __init__(self, runtime: Runtime, spec: TopologySpec) -> None:
         self._runtime = runtime
-        (self._server,) = make_servers(runtime, standalone(spec))
+        logins = draw_logins(spec)
+        (self._server,) = make_servers(runtime, standalone(spec, logins))
+        self._access = Access(logins.servers, ca_file(runtime) if spec.tls else None)
         self.nodes = {"node-1": self._server.node}
 
     def start(self) -> None:
@@ -57,9 +63,18 @@ class Standalone:
         """Whether it answers."""
         return self._server.answers()
 
+    def ask(self, node: Node, *command: str | int) -> Any:
+        """What that server answers."""
+        return ask([self._server], node, *command)
+
     def connection(self) -> dict[str, object]:
-        """Its URL."""
-        return {"url": f"redis://{self._server.address}:{PORT}/0"}
+        """Its URL, with what it takes to log in."""
+        return {"url": self._access.url(self._server.address, PORT)}
+
+    @property
+    def client_files(self) -> tuple[Path, ...]:
+        """The authority's, where the server speaks TLS."""
+        return (self._access.ca_file,) if self._access.ca_file else ()
 
 
 TOPOLOGIES.register("standalone")(Standalone)

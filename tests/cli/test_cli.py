@@ -244,7 +244,7 @@ def test_list(run: Run) -> None:
     assert ran.out.startswith("kill ")
     ran = run("list", "faults", "workloads")
     assert "faults:\n  kill" in ran.out
-    assert "\n\nworkloads:\n  plain" in ran.out
+    assert "\n\nworkloads:\n  delays" in ran.out
 
 
 def test_everything_can_be_listed(run: Run) -> None:

@@ -392,6 +392,35 @@ def test_a_signal_reaches_the_main_process_alone(make: Maker) -> None:
     assert node.log_path.read_text() == "up\nmain 1 child 0\n"
 
 
+def test_one_process_among_several_can_be_signalled(make: Maker) -> None:
+    node = make("""
+        import os, pathlib, signal, time
+        children = []
+        for _ in range(2):
+            children.append(os.fork())
+            if not children[-1]:
+                time.sleep(600)
+        pathlib.Path("made.part").write_text(" ".join(map(str, children)))
+        os.rename("made.part", "made")
+        gone, status = os.wait()
+        pathlib.Path("gone.part").write_text(f"{gone} {os.waitstatus_to_exitcode(status)}")
+        os.rename("gone.part", "gone")
+        time.sleep(600)
+    """)
+    assert node.processes() == ()
+    node.start()
+    numbers = node.spec.workdir / "made"
+    until(numbers.exists, "two children")
+    first, second = map(int, numbers.read_text().split())
+    assert set(node.processes()) == {first, second}
+    node.signal_process(second, signal.SIGTERM)
+    until((node.spec.workdir / "gone").exists, "a child's end")
+    assert (node.spec.workdir / "gone").read_text() == f"{second} {-signal.SIGTERM}"
+    assert node.processes() == (first,)
+    node.signal_process(second, signal.SIGTERM)  # it has ended: no error
+    assert node.state() is NodeState.RUNNING
+
+
 def test_a_kill_takes_children_and_daemons_along(make: Maker) -> None:
     node = make(FAMILY)
     start_family(node)

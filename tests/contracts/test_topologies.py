@@ -80,14 +80,18 @@ def test_a_reset_heals_whatever_was_left(
     struck = topology.primary_of(KEY)
     fault(topology, runtime, struck)
     if topology.kind != "standalone":
-        # The others choose a new primary, who stays it after the reset.
+        # The others choose a new primary.
         wait_for(lambda: topology.primary_of(KEY) is not struck, 15, lambda: "a failover")
     topology.reset()
     assert runtime.cuts() == frozenset()
     assert all(node.state() is NodeState.RUNNING for node in topology.nodes.values())
     if topology.kind != "standalone":
-        assert topology.primary_of(KEY) is not struck
-        assert struck in topology.replicas_of(KEY)
+        primary = topology.primary_of(KEY)
+        # Valkey 9.1's old primary may come back from a cut with the others still down in its book, say so to all, and
+        # be elected at once (cluster_legacy.c, markNodeAsFailingIfNeeded).
+        assert primary is not struck or (topology.kind == "cluster" and fault is cut)
+        assert struck in (primary, *topology.replicas_of(KEY))
+        assert len(topology.replicas_of(KEY)) == (1 if topology.kind == "cluster" else 2)
 
 
 def test_a_silent_server_is_told_as_silent(held: tuple[Runtime, Topology]) -> None:

@@ -232,12 +232,12 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "trigger is no mapping": (
         put("{acknowledged: 40%}", "40%"),
         "12:9",
-        "`at` must be a mapping of acknowledged, completed, elapsed, not '40%'",
+        "`at` must be a mapping of acknowledged, completed, popped, elapsed, not '40%'",
     ),
     "empty trigger": (
         put("{acknowledged: 40%}", "{}"),
         "12:9",
-        "`at`: give exactly one of acknowledged, completed, elapsed",
+        "`at`: give exactly one of acknowledged, completed, popped, elapsed",
     ),
     "two triggers": (put("      elapsed: 2s", "      elapsed: 2s\n      completed: 1%"), "18:7", "give exactly one"),
     "rule of a workload": (put("[1ms, 2ms]", "[2ms, 1ms]"), "6:3", "the shortest task must not take longer"),
@@ -293,7 +293,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
         "s.yaml:4:32: `tasks` must be a whole number from 1 to 10000000, not 'many'",
         "s.yaml:6:12: `kind` must be one of cut-off, kill, not 'kil'. Did you mean 'kill'?",
         "s.yaml:6:25: `target` must be one of primary-of-queue, consumer, not 'customer'. Did you mean 'consumer'?",
-        "s.yaml:6:39: `at`: give exactly one of acknowledged, completed, elapsed",
+        "s.yaml:6:39: `at`: give exactly one of acknowledged, completed, popped, elapsed",
         "s.yaml:6:48: `for` must be a duration of at most 1h, as a number and a unit such as 500ms, 3s, 2min, "
         "not 3. Write 3s, with the unit",
         "s.yaml:7:5: `target` is missing (whom it strikes, by role; one of consumer, minority)",

@@ -73,13 +73,15 @@ def test_of_a_task_that_was_lost_it_ends_when_somebody_else_has_the_task(huey: A
         with pytest.raises(TaskLockedException):
             huey.lock_task("a").acquire()
         assert claim(huey.storage) is not None
-        with huey.lock_task("a"):
-            locked.append("again")
+        assert not huey.is_locked("a")
+        # Who has lost his task gets no lock.
+        with pytest.raises(TaskLockedException):
+            huey.lock_task("b").acquire()
+        locked.append("neither")
 
     work()
     run_next(huey)
-    # Leaving it, the first one did not release what was another's.
-    assert (locked, huey.refused) == (["again"], 1)
+    assert (locked, huey.refused) == (["neither"], 1)
 
 
 def test_who_lost_it_does_not_release_anothers(huey: Any) -> None:

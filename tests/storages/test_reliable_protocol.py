@@ -261,10 +261,11 @@ def test_a_dead_letter_is_lined_up_again_or_dropped(storage: Any) -> None:
     buried = [must_claim(storage) for _ in range(3)]
     for one in buried:
         assert settle(storage, one, "dead", error=f"what befell {text_of(one)}") == "ok"
-    assert [(one.id, one.errors) for one in storage.dead_letters()] == [
+    # Within a millisecond they may have died in any order.
+    assert {(one.id, one.errors) for one in storage.dead_letters()} == {
         (text, (f"1: what befell {text}",)) for text in ("a", "b", "c")
-    ]
-    assert [one.id for one in storage.dead_letters(limit=2)] == ["a", "b"]
+    }
+    assert storage.dead_letters(limit=2) == storage.dead_letters()[:2]
     assert (storage.retry_dead("nobody"), storage.drop_dead("nobody")) == (False, False)
     assert storage.drop_dead("a")
     assert not storage.drop_dead("a")
@@ -517,9 +518,11 @@ def _step_and_expectation(
     if which is None:
         return None, nothing
     if kind == "settle":
+        is_repeat = which.claim not in model.held
         settled = model.settle(which.claim, which.entry)
         model.tidy()
-        leased = model.lease(claiming) if given_[1] else None
+        # With the repeat of a settlement nothing new is leased: it may be late, and nobody waiting for the answer.
+        leased = model.lease(claiming) if given_[1] and not is_repeat else None
         return Step(settle=Settle(which, "done"), claim=claiming if given_[1] else None), (settled, leased, ())
     if kind == "back":
         handed = model.back(which.claim, given_[1])

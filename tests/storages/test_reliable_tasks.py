@@ -465,7 +465,23 @@ class Gone:
         return (pickle.loads, (b"no pickle",))
 
 
-def test_a_message_that_cannot_be_read_is_tried_then_kept(huey: Any) -> None:
+def test_a_message_that_cannot_be_read_comes_again_later(huey: Any) -> None:
+    @huey.task()
+    def fine(what: Any) -> None:
+        pass
+
+    fine(Gone())
+    for expected_s in (5, 10):
+        with pytest.raises(pickle.UnpicklingError):
+            huey.dequeue()
+        ((entry, eta_ms),) = huey.storage.conn.zrange(huey.storage.keys.schedule, 0, -1, withscores=True)
+        assert eta_ms / 1000 - time.time() == pytest.approx(expected_s, abs=1)
+        huey.storage.conn.zadd(huey.storage.keys.schedule, {entry: 0})
+
+
+def test_a_message_that_cannot_be_read_is_tried_then_kept(huey: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.storages.reliable.huey.UNREAD_DELAY_S", 0)
+
     @huey.task()
     def fine(what: Any) -> None:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +84,30 @@ def test_what_is_no_server_is_named(tmp_path: Path) -> None:
         servers.server_version(tmp_path / "missing")
     with pytest.raises(HarnessError, match=r"no Valkey or Redis server: .*said 'hello'"):
         servers.server_version(fake(tmp_path, "imposter", "hello"))
+
+
+WITH_TLS = "exec echo 'No tls-cert-file configured!'"
+WITHOUT_TLS = "exec echo 'Failed finding TLS support.'"
+
+
+def tls_fake(folder: Path, says: str, rest: str) -> Path:
+    """A server of that version, which otherwise does `rest`."""
+    path = fake(folder, "redis-server", "")
+    path.write_text(f"#!/bin/sh\n[ \"$1\" = --version ] && exec echo '{says}'\n{rest}\n")
+    return path
+
+
+@pytest.mark.usefixtures("no_wheels")
+def test_a_server_with_tls_is_looked_for_among_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "get_exec_path", lambda: [str(tmp_path / name) for name in ("one", "two", "three")])
+    tls_fake(tmp_path / "one", "Redis server v=8.2.3 sha=00000000:0", WITHOUT_TLS)
+    right = tls_fake(tmp_path / "two", "Redis server v=8.0.2 sha=00000000:0", WITH_TLS)
+    tls_fake(tmp_path / "three", "Redis server v=5.0.14 sha=00000000:0", WITH_TLS)  # none of those with a name
+    assert servers.find_tls_server() == ("redis-8", right)
+
+
+def test_without_one_the_command_is_said_that_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only = tls_fake(tmp_path / "one", "Redis server v=7.0.15 sha=00000000:0", WITHOUT_TLS)
+    monkeypatch.setattr(servers, "_candidates", lambda server: [only])
+    with pytest.raises(Unavailable, match=r"(?s)redis 7\.0\.15: built without.*apt-get install redis-server"):
+        servers.find_tls_server()

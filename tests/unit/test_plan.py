@@ -11,6 +11,7 @@ import pytest
 from harness.backends import BACKENDS
 from harness.backends.own import resolve
 from harness.plan import Plan, draw_plan, load_plan
+from harness.scenario import TopologySpec
 from harness.scenario_file import find_scenarios, load
 
 SCENARIOS = {path.stem: path for path in find_scenarios(None)}
@@ -49,6 +50,30 @@ def test_tasks_are_shared_out_without_gap_or_overlap() -> None:
     numbers = [n for one in plan.producers for n in range(one.first, one.first + one.count)]
     assert numbers == list(range(plan.tasks))
     assert plan.tasks == round(2400 * 0.0123)
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "said", "planned"),
+    [
+        ("cluster-priority", None, None, 1),
+        ("sentinel-priority", None, None, 2),
+        ("cluster-priority", 2, None, 2),
+        ("sentinel-priority", 1, None, 1),
+        ("cluster-priority", 2, 0, 0),
+        ("redis-priority", None, None, None),
+    ],
+)
+def test_a_backend_may_ask_for_replicas_where_the_scenario_does_not_say(
+    backend: str, asked: int | None, said: int | None, planned: int | None
+) -> None:
+    (scenario,) = load(SCENARIOS["steady"])
+    scenario = scenario.model_copy(update={"topology": TopologySpec(replicas=said)})
+    plan = draw_plan(
+        scenario, dataclasses.replace(resolve(backend), replicas=asked), 7, runtime="local", server="valkey-9"
+    )
+    assert plan.scenario.topology.replicas == planned
+    again = load_plan(json.loads(plan.dumps()))
+    assert (again.scenario.topology.replicas, again.backend.replicas) == (planned, asked)
 
 
 def test_a_plan_of_another_version_is_refused() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from harness.history import log
 from harness.history.log import LogWriter
-from harness.progress import Progress
+from harness.progress import SCHEDULER_NS, Progress
 
 
 @pytest.fixture
@@ -79,6 +82,33 @@ def test_a_dead_worker_keeps_nobody_waiting(tmp_path: Path, progress: Progress) 
     assert progress.idle_since(since_ns)
 
 
+def test_scheduled_tasks_are_outstanding(tmp_path: Path, progress: Progress) -> None:
+    worker(tmp_path, "producer-0").write(log.OK, log.SCHEDULE, 5, eta=1)
+    progress.poll()
+    assert progress.outstanding == 1
+
+
+def test_with_leases_what_is_open_may_come_back(tmp_path: Path) -> None:
+    progress = Progress(tmp_path, lease_s=30)
+    own, asking = worker(tmp_path, "consumer-0/w1"), worker(tmp_path, "consumer-0/w1/next")
+    for task in (1, 2, 3):
+        own.write(log.OK, log.ENQUEUE, task)
+    own.write(log.INFO, log.COMPLETE, 1)
+    own.write(log.FAIL, log.COMPLETE, 2)
+    own.write(log.OK, log.COMPLETE, 3, outcome=log.FAILED)
+    now_ns = time.monotonic_ns()
+    asking.write(log.INVOKE, log.DEQUEUE)
+    asking.write(log.FAIL, log.DEQUEUE)
+    progress.poll()
+    assert (progress.completed, progress.outstanding) == (1, 2)
+    assert progress.working("consumer-0")
+    assert not progress.idle_since(now_ns)  # the lease of the first may still run
+    for type_ in (log.INVOKE, log.FAIL):
+        asking.write(type_, log.DEQUEUE, at_ns=time.monotonic_ns() + 31_000_000_000)
+    progress.poll()
+    assert progress.idle_since(now_ns)
+
+
 def test_tells_who_works_and_since_when(tmp_path: Path, progress: Progress) -> None:
     assert progress.last_record_ns("consumer-0") == 0
     own = worker(tmp_path, "consumer-0/w1")
@@ -88,3 +118,62 @@ def test_tells_who_works_and_since_when(tmp_path: Path, progress: Progress) -> N
     assert progress.last_record_ns("consumer-0") > before
     assert progress.working("consumer-0")
     assert not progress.working("consumer-1")
+
+
+def test_a_scheduled_task_is_acknowledged_and_outstanding(tmp_path: Path, progress: Progress) -> None:
+    worker(tmp_path, "producer-0").write(log.OK, log.SCHEDULE, 4, eta=time.monotonic_ns())
+    progress.poll()
+    assert (progress.acknowledged, progress.outstanding) == (1, 1)
+
+
+def test_nobody_is_idle_before_the_last_scheduled_task_was_due(tmp_path: Path, progress: Progress) -> None:
+    now_ns = time.monotonic_ns()
+    own = worker(tmp_path, "consumer-0/w1")
+    own.write(log.OK, log.SCHEDULE, 4, eta=now_ns + 60_000_000_000)
+    asked(own, log.FAIL)
+    progress.poll()
+    assert not progress.idle_since(now_ns)
+
+
+def test_idle_once_a_scheduler_must_have_seen_what_was_due(tmp_path: Path, progress: Progress) -> None:
+    own = worker(tmp_path, "consumer-0/w1")
+    own.write(log.OK, log.SCHEDULE, 4, eta=time.monotonic_ns() - SCHEDULER_NS - 1)
+    asked(own, log.FAIL)
+    progress.poll()
+    assert progress.idle_since(0)
+
+
+def test_what_schedulers_took_is_counted(tmp_path: Path, progress: Progress) -> None:
+    one, two = worker(tmp_path, "consumer-0/scheduler"), worker(tmp_path, "consumer-1/w1/server")
+    one.write(log.INVOKE, log.READ_SCHEDULE)
+    one.write_list(log.OK, log.READ_SCHEDULE, [1, 2, 3])
+    progress.poll()
+    assert (progress.popped, progress.popped_by) == (3, "consumer-0")
+    one.write_list(log.OK, log.READ_SCHEDULE, [])
+    two.write_list(log.OK, log.READ_SCHEDULE, [4])
+    one.write_list(log.OK, log.READ_SCHEDULE, [])
+    progress.poll()
+    assert (progress.popped, progress.popped_by) == (4, "consumer-1")
+
+
+def test_processes_by_their_own_numbers(tmp_path: Path, progress: Progress) -> None:
+    script = "import sys; from harness.history.log import LogWriter; from pathlib import Path; "
+    script += "LogWriter(Path(sys.argv[1]), sys.argv[2])"
+    numbers = {}
+    for name in ("consumer-0/w2", "consumer-0/scheduler", "consumer-0/leases", "consumer-0", "consumer-1/w1"):
+        path = str(tmp_path / f"{name.replace('/', '.')}.log")
+        process = subprocess.Popen([sys.executable, "-c", script, path, name])
+        assert process.wait(30) == 0
+        numbers[name] = process.pid
+    worker(tmp_path, "consumer-0/w9/next")
+    assert progress.processes("consumer-0") == {
+        numbers["consumer-0/w2"]: "w2",
+        numbers["consumer-0/scheduler"]: "scheduler",
+        os.getpid(): "w9",
+    }
+
+
+def test_starts_are_counted_by_agent(tmp_path: Path, progress: Progress) -> None:
+    for name in ("consumer-1.0.start", "consumer-1.1.start", "consumer-10.0.start"):
+        (tmp_path / name).touch()
+    assert [progress.starts(agent) for agent in ("consumer-1", "consumer-10", "consumer-2")] == [2, 1, 0]

@@ -37,6 +37,9 @@ SIGNAL_REFUSED = "refused"
 #: A task was given up after `max_deliveries`, and lies among the dead letters.
 SIGNAL_DEAD = "dead"
 
+#: A message that cannot be read is tried again after this long, then twice as long, and so on.
+UNREAD_DELAY_S = 5.0
+
 #: How Huey's signals say that a task has ended; None where it goes on.
 _OUTCOMES = {
     signals.SIGNAL_COMPLETE: "done",
@@ -138,7 +141,9 @@ class ReliableHuey(Huey):
         if delivery.number >= self.storage.max_deliveries:
             self._settle(Settle(delivery, "dead", error=why), None)
         else:
-            self.storage.hand_back(Back(delivery, why))
+            # Not at once: while a new program is rolled out, old ones do not know its tasks.
+            delay_s = UNREAD_DELAY_S * 2 ** (delivery.number - 1)
+            self.storage.hand_back(Back(delivery, why, delay_ms=round(delay_s * 1000)))
 
     def _members(self, values: tuple[bytes | None, ...]) -> list[Any]:
         return [None if value is None else self.serializer.deserialize(value) for value in values]
@@ -158,7 +163,7 @@ class ReliableHuey(Huey):
                 error = self._bury(doing)
             else:
                 with _bracketed(doing):
-                    value = super().execute(task, timestamp)
+                    value = super().execute(task, timestamp or self._time_of(delivery))
         except Exception as failure:
             logger.exception("The end of task %s could not be carried out.", task.id)
             error = f"{type(failure).__name__}: {failure}"
@@ -220,6 +225,12 @@ class ReliableHuey(Huey):
         logger.warning("The end of task %s was refused: its lease had been lost.", getattr(task, "id", "?"))
         if task is not None:
             self._emit(SIGNAL_REFUSED, task)
+
+    def _time_of(self, delivery: Delivery) -> datetime.datetime:
+        """Now; not before the server's clock when it leased the task, by which the task was due."""
+        leased = datetime.datetime.fromtimestamp(delivery.leased_ms / 1000, datetime.UTC if self.utc else None)
+        now: datetime.datetime = self._get_timestamp()
+        return max(now, leased.replace(tzinfo=None))
 
     def _bury(self, doing: _Task) -> str:
         """Give a task up: its result, its error handler and its chord learn of it, as of any final failure."""

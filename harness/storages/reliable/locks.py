@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from typing import Any
 
 from huey.api import TaskLock
 from huey.exceptions import TaskLockedException
+from redis.exceptions import RedisError
+
+logger = logging.getLogger("huey")
 
 
 class _Mine(threading.local):
@@ -51,7 +55,11 @@ class ReliableLock(TaskLock):
         is_ours_alone = owner == token
         if is_ours_alone:
             self._huey.storage.renewal.drop(owner)
-        self._ask("release", owner, token, 1 if is_ours_alone else 0)
+        try:
+            self._ask("release", owner, token, 1 if is_ours_alone else 0)
+        except RedisError as error:
+            # What was done under it is done; it ends with its owner's lease.
+            logger.warning("Lock %s could not be released: %s", self._name, error)
 
     def clear(self) -> bool:
         """Release it, whoever has it. Whether anybody had."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Sequence
 
@@ -26,7 +25,6 @@ class Renewal:
         self._held: dict[bytes, None] = {}
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
-        self.pid = os.getpid()
 
     def hold(self, claim: bytes) -> None:
         """Renew it from now on."""

@@ -88,11 +88,13 @@ class Service:
         """
         down: dict[tuple[str, str], int] = {}
         known: set[tuple[str, str]] = set()
+        # Of all that there are, not of those that we were told of.
         sentinels = len(self._sentinel.sentinels)
         for client in self._sentinel.sentinels:
             try:
                 replicas = client.sentinel_slaves(self._name)
-            except RedisError:
+                sentinels = max(sentinels, 1 + int(_state(client, self._name)["num-other-sentinels"]))
+            except (RedisError, KeyError):
                 continue
             for one in replicas:
                 address = (str(one["ip"]), str(one["port"]))
@@ -110,7 +112,15 @@ class Service:
             host, port = self._sentinel.discover_master(self._name)
         except RedisError:
             return True  # nobody knows better
-        return (str(host), int(port)) == (str(connection.host), int(connection.port))
+        if (str(host), int(port)) == (str(connection.host), int(connection.port)):
+            return True
+        self.generation += 1
+        return False
+
+
+def _state(sentinel: Any, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = sentinel.sentinel_master(name)
+    return found
 
 
 class SlotOwner:

@@ -94,7 +94,9 @@ def text(value: Any) -> bytes:
 
 
 def score_of(priority: float) -> bytes:
-    """The place of a priority in the queue's sorted set, smallest first."""
+    """The place of a priority in the queue's sorted set, smallest first. Raises ValueError for what is no number."""
+    if priority != priority:
+        raise ValueError("priority is nan, which has no place in any order")
     return b"%r" % -priority if priority else b"0"
 
 

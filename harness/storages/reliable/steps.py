@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 #: An entry's id is a token, drawn once for each call of enqueue, and the task's id behind it.
@@ -83,7 +83,8 @@ class Delivery:
 
     `number` is 1 when the entry is given out for the first time. `fence` grows from each lease of the queue to the
     next. `revoked` is what was stored under the keys that revoke the task, and its class, when it was leased; None
-    where the message does not name them. `members` are the results that a chord's callback is called with.
+    where the message does not name them. `members` are the results that a chord's callback is called with. `leased_ms`
+    is the time of the answer on the server's clock.
     """
 
     entry: bytes
@@ -93,6 +94,7 @@ class Delivery:
     fence: int
     revoked: tuple[bytes | None, bytes | None] | None = None
     members: tuple[bytes | None, ...] | None = None
+    leased_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,14 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """A delivery handed back unfinished, to its old place. With `error` it counts towards `max_deliveries`."""
+    """A delivery handed back unfinished, to its old place, or to the schedule for as long as `delay_ms`.
+
+    With `error` it counts towards `max_deliveries`.
+    """
 
     delivery: Delivery
     error: str = ""
+    delay_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,8 +146,9 @@ class ReliableStorage(RedisStorage):
         self._step_head = words(round(remember_s * 1000), round(lease_s * 1000), max_deliveries + BURIALS_TRIED)
         self.local = _Local()
         self._wire: tuple[int, Wire] | None = None
-        self._renewal: Renewal | None = None
-        self._held: dict[bytes, Delivery] = {}
+        # By process: what a parent holds, it renews.
+        self._renewals: dict[int, Renewal] = {}
+        self._holdings: dict[int, dict[bytes, Delivery]] = {}
         self._asking: dict[bytes, None] = {}
         # Whose lease ran out, dead letters say.
         self._holder = (0, b"")
@@ -192,16 +193,16 @@ class ReliableStorage(RedisStorage):
             effects_end = b"%d" % (len(arguments) + 2)
         arguments.append(b"%d" % len(step.back))
         for back in step.back:
-            arguments += [back.delivery.claim, back.error.encode(errors="replace")]
+            arguments += [back.delivery.claim, back.error.encode(errors="replace"), b"%d" % back.delay_ms]
         if effects_end:
             arguments.append(effects_end)
         if step.back and step.settle is None:
             patience_s = HAND_BACK_PATIENCE_S
         reply = self._call(scripts.STEP, arguments, further, patience_s=min(patience_s, self._patience_s))
-        settled, _, next_ms, moved, returned, handed, leased, callback = reply
+        settled, now_ms, next_ms, moved, returned, handed, leased, callback = reply
         return Answer(
             settled=settled.decode(),
-            delivery=_delivery(leased) if leased else None,
+            delivery=_delivery(leased, now_ms) if leased else None,
             next_ms=None if next_ms < 0 else next_ms,
             returned=tuple((claim, entry) for claim, entry in returned),
             moved=tuple(moved),
@@ -362,10 +363,7 @@ class ReliableStorage(RedisStorage):
 
     def held_here(self) -> tuple[Delivery, ...]:
         """What this process holds."""
-        return tuple(self._held.values()) if self._is_mine() else ()
-
-    def _is_mine(self) -> bool:
-        return self._renewal is not None and self._renewal.pid == os.getpid()
+        return tuple(self._held.values())
 
     def _hold(self, delivery: Delivery) -> None:
         self.renewal.hold(delivery.claim)
@@ -378,11 +376,13 @@ class ReliableStorage(RedisStorage):
     @property
     def renewal(self) -> Renewal:
         """This process's."""
-        if self._renewal is None or self._renewal.pid != os.getpid():
-            # What the parent holds, it renews.
-            self._held = {}
-            self._renewal = Renewal(self.lease_s, self.renew)
-        return self._renewal
+        pid = os.getpid()
+        # setdefault: threads that come here together agree on one.
+        return self._renewals.get(pid) or self._renewals.setdefault(pid, Renewal(self.lease_s, self.renew))
+
+    @property
+    def _held(self) -> dict[bytes, Delivery]:
+        return self._holdings.setdefault(os.getpid(), {})
 
     def renew(self, claims: Sequence[bytes]) -> tuple[bytes, ...]:
         """Renew leases; which of them were lost."""
@@ -622,7 +622,7 @@ def _check(lease_s: Any, replicas: Any, max_deliveries: Any, patience_s: Any, re
         )
 
 
-def _delivery(leased: list[Any]) -> Delivery:
+def _delivery(leased: list[Any], now_ms: int) -> Delivery:
     claim, entry, message, number, fence, revoked, members = leased
     return Delivery(
         claim=claim,
@@ -632,6 +632,7 @@ def _delivery(leased: list[Any]) -> Delivery:
         fence=int(fence),
         revoked=None if revoked is None else (revoked[0], revoked[1]),
         members=None if members is None else tuple(members),
+        leased_ms=now_ms,
     )
 
 

@@ -34,7 +34,7 @@ IDLE_MAX = 64
 #: First words of replies that say: not carried out, and another server, or the same one later, will.
 _LATER = (
     *("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN", "LOADING", "MASTERDOWN", "NOREPLICAS", "BUSY"),
-    "UNBLOCKED",
+    *("UNBLOCKED", "MISCONF"),
 )
 
 Replicas = int | Literal["alive"]
@@ -62,13 +62,11 @@ class Route(Protocol):
 class _Line:
     """A connection, and what is known of the server at its other end."""
 
-    __slots__ = ("ahead_ms", "alive", "alive_at", "connection", "generation")
+    __slots__ = ("ahead_ms", "connection", "generation")
 
     def __init__(self, connection: Any, generation: int) -> None:
         self.connection = connection
         self.generation = generation
-        self.alive = 0
-        self.alive_at = 0.0
         connection.send_packed_command([command(b"TIME")], check_health=False)
         seconds, micros = connection.read_response(disable_decoding=True)
         self.ahead_ms = 0.0
@@ -100,6 +98,8 @@ class Wire:
         self._replicas = replicas
         # No lock: list.append and list.pop are atomic, and a lock held at a fork stays locked in the child.
         self._idle: tuple[int, list[_Line]] = (os.getpid(), [])
+        #: Of the server last counted for.
+        self._alive: dict[tuple[Any, Any], tuple[int, float]] = {}
 
     def call(
         self, call: Call, arguments: Sequence[bytes], further_keys: Sequence[bytes] = (), *, patience_s: float
@@ -139,8 +139,8 @@ class Wire:
             reply, had = self._exchange(line, call.evalsha([*head, *arguments], further_keys) + wait, want)
             if isinstance(reply, ResponseError) and type(reply).__name__ == "NoScriptError":
                 reply, had = self._exchange(line, call.eval([*head, *arguments], further_keys) + wait, want)
-            sent = False
             if isinstance(reply, Exception):
+                sent = False  # and refused
                 later = _later(reply)
                 if later:
                     self._route.failed(line.connection, reply)
@@ -161,11 +161,13 @@ class Wire:
                 # Where time is left by our clock, the server's was taken for another: its answer has set that right.
                 return _Attempt([], TimeoutError("the request reached the server after its time"))
             return _Attempt(reply)
-        except (ConnectionError, TimeoutError, OSError) as error:
+        except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
             if line is not None:
                 line.connection.disconnect()
             self._route.failed(line.connection if line is not None else None, error)
-            return _Attempt([], error, maybe_done=sent, is_final=isinstance(error, AuthenticationError))
+            # A login that is refused, or a command that one may not use, is not mended by trying again.
+            refused = isinstance(error, ResponseError) and not _later(error)
+            return _Attempt([], error, maybe_done=sent, is_final=refused or isinstance(error, AuthenticationError))
         except BaseException:
             # Interrupted (a task's time-out, Ctrl-C): an answer to come must not be taken for the next one's.
             if line is not None:
@@ -214,20 +216,22 @@ class Wire:
     def _want(self, line: _Line) -> int:
         if self._replicas != "alive":
             return self._replicas
-        if time.monotonic() - line.alive_at > ALIVE_FOR_S:
-            self._count(line)
-        return line.alive
+        count, counted_at = self._alive.get(_server(line), (0, 0.0))
+        if time.monotonic() - counted_at > ALIVE_FOR_S:
+            return self._count(line)
+        return count
 
-    def _count(self, line: _Line) -> None:
-        line.alive = max(1, self._route.alive(line.connection))
-        line.alive_at = time.monotonic()
+    def _count(self, line: _Line) -> int:
+        """How many replicas of that server could be promoted; all connections to it share the answer for a while."""
+        count = max(1, self._route.alive(line.connection))
+        self._alive = {_server(line): (count, time.monotonic())}
+        return count
 
     def _enough(self, line: _Line, had: int) -> bool:
         """Whether so many replicas are all that could be promoted, though more were asked for."""
         if self._replicas != "alive" or not had:
             return False
-        self._count(line)
-        return had >= line.alive
+        return had >= self._count(line)
 
     def _take(self) -> _Line:
         pid, idle = self._idle
@@ -252,6 +256,11 @@ class Wire:
             idle.append(line)
         else:
             line.connection.disconnect()
+
+
+def _server(line: _Line) -> tuple[Any, Any]:
+    connection = line.connection
+    return getattr(connection, "host", None), getattr(connection, "port", None)
 
 
 def _read(connection: Any) -> Any:

@@ -24,7 +24,11 @@ end
 if doing == 'acquire' then
   if held then return {holder == token and 'ok' or 'held', NOW} end
   local lifetime, lease = tonumber(ARGV[7]), tonumber(ARGV[8])
-  if lease > 0 then redis.call('zadd', LEASES, NOW + lease, owner) end
+  if lease > 0 then
+    redis.call('zadd', LEASES, NOW + lease, owner)
+  elseif not redis.call('zscore', LEASES, owner) then
+    return {'lost', NOW}  -- a task that has lost its lease gets no locks
+  end
   local expires = lifetime > 0 and NOW + lifetime or 0
   redis.call('hset', RESULTS, field, MARK .. struct.pack('>dH', expires, #owner) .. owner .. token)
   return {'ok', NOW}

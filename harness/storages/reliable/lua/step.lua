@@ -32,8 +32,8 @@ local function mark_done(entry, claim)
     redis.call('hset', META, 'rotated', NOW)
     redis.call('hset', DONE, entry, claim)
     redis.call('pexpire', DONE, 2 * REMEMBER + 1000)
-  else
-    redis.call('hset', DONE, entry, claim)
+  elseif redis.call('hset', DONE, entry, claim) == 1 and redis.call('hlen', DONE) == 1 then
+    redis.call('pexpire', DONE, 2 * REMEMBER + 1000)
   end
 end
 
@@ -52,11 +52,15 @@ local function end_lease(claim)
   redis.call('zrem', LEASES, claim)
 end
 
-local function give_back(claim, record, error)
+local function give_back(claim, record, error, delay)
   local score, number, _, holder, seq, entry = unpack_record(record)
   end_lease(claim)
   if error ~= '' then note_failure(entry, number, error .. ' (' .. holder .. ')') end
-  redis.call('zadd', QUEUE, score, seq .. entry)
+  if delay > 0 then
+    redis.call('zadd', SCHEDULE, NOW + delay, entry)
+  else
+    redis.call('zadd', QUEUE, score, seq .. entry)
+  end
   return entry
 end
 
@@ -128,11 +132,11 @@ end
 
 local handed = {}
 for i = 1, tonumber(take()) do
-  local one, error = take(), take()
+  local one, error, delay = take(), take(), tonumber(take())
   local record = redis.call('hget', CLAIMS, one)
   handed[i] = record and 1 or 0
   if record then
-    give_back(one, record, error)
+    give_back(one, record, error, delay)
     wake(1)
   end
 end
@@ -150,21 +154,25 @@ for _, entry in ipairs(moved) do
   end
 end
 
+-- Who repeats his request is alive, and keeps what he was given for it.
+local asked = ARGV[7]
+local known = asked ~= '' and redis.call('hget', CLAIMS, asked)
+if known then redis.call('zadd', LEASES, NOW + LEASE, asked) end
+
 -- Whose lease ran out has lost his task; it goes back to its old place.
 local returned = {}
 local over = redis.call('zrangebyscore', LEASES, '-inf', '(' .. NOW, 'limit', 0, BATCH)
 for _, one in ipairs(over) do
   local record = redis.call('hget', CLAIMS, one)
   if record then
-    returned[#returned + 1] = {one, give_back(one, record, 'its lease ran out')}
+    returned[#returned + 1] = {one, give_back(one, record, 'its lease ran out', 0)}
   else
     redis.call('zrem', LEASES, one)  -- of a lock that was held outside of any task
   end
 end
 if #moved + #returned > 0 then wake(#moved + #returned) end
 
-claim = ARGV[7]
-if claim == '' then return {settled, NOW, -1, moved, returned, handed, false, callback} end
+if asked == '' then return {settled, NOW, -1, moved, returned, handed, false, callback} end
 
 local function deliver(record)
   local _, number, fence, _, _, entry = unpack_record(record)
@@ -185,11 +193,13 @@ local function deliver(record)
     end
   end
   -- Numbers beyond 2^53 would lose digits as Redis integers never do; the fence goes as text.
-  return {claim, entry, message, number, string.format('%.0f', fence), revoked, members}
+  return {asked, entry, message, number, string.format('%.0f', fence), revoked, members}
 end
 
-local known = redis.call('hget', CLAIMS, claim)
 if known then return {settled, NOW, -1, moved, returned, handed, deliver(known), callback} end
+-- The repeat of a settlement, and nothing leased with it: nothing was there, or what was is done by now. A request that
+-- arrives so late would lease for nobody; its sender asks anew.
+if settled ~= '' and not written then return {settled, NOW, 0, moved, returned, handed, false, callback} end
 for _ = 1, BATCH do
   local top = redis.call('zpopmin', QUEUE)
   if #top == 0 then break end
@@ -205,12 +215,14 @@ for _ = 1, BATCH do
       local fence = math.max(clock[1] * 1000000 + clock[2], tonumber(redis.call('hget', META, 'fence') or 0) + 1)
       redis.call('hset', META, 'fence', string.format('%.0f', fence))
       local record = pack(tonumber(top[2]), number, fence, HOLDER, seq, entry)
-      redis.call('hset', CLAIMS, claim, record)
-      redis.call('zadd', LEASES, NOW + LEASE, claim)
+      redis.call('hset', CLAIMS, asked, record)
+      redis.call('zadd', LEASES, NOW + LEASE, asked)
       return {settled, NOW, -1, moved, returned, handed, deliver(record), callback}
     end
   end
 end
+
+if redis.call('zcard', QUEUE) > 0 then return {settled, NOW, 0, moved, returned, handed, false, callback} end
 
 -- Nothing to do. Tokens that are left would only send others to look in vain.
 redis.call('del', WAKE)

@@ -1,0 +1,165 @@
+"""`make evidence`: the campaigns behind the tables of the docs; resumable, as what was done is not done again.
+
+A campaign is a list of pytest sessions, one a backend, runtime and seed. Each leaves its folder of reports below
+`reports/evidence`; `docs/evidence.json` is what all of them add up to, and the README's table is made from that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path("reports/evidence")
+#: A session of all scenarios on one backend takes minutes.
+SESSION_TIMEOUT_S = 3600
+SUMMED = (
+    *("acknowledged", "completed", "reexecuted", "refused", "recovered", "lost", "lost_in_flight", "duplicated"),
+    *("unexpected", "stuck", "priority_inversions", "fifo_inversions", "early"),
+)
+#: Each backend with its seeds: those that promise, and the stock kinds beside them.
+SEEDS: Mapping[str, tuple[int, ...]] = {
+    "reliable": (1, 2, 3, 4, 5),
+    "sentinel": (1, 2, 3, 4, 5),
+    "cluster": (1, 2, 3, 4, 5),
+    "redis-priority": (1,),
+    "sentinel-priority": (1,),
+    "cluster-priority": (1,),
+}
+#: Columns of the README's table.
+COLUMNS = (
+    *("redis-priority", "reliable", "sentinel-priority", "sentinel", "sentinel-alive"),
+    *("cluster-priority", "cluster", "cluster-alive"),
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One pytest session of a campaign."""
+
+    backend: str
+    runtime: str
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Its reports."""
+        return FOLDER / f"{self.runtime}-{self.backend}-{self.seed}"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was carried out before, to its end."""
+        return (self.folder / "done").exists()
+
+    def carry_out(self) -> int:
+        """Its exit status; what an interrupted one left is removed first."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            f"--huey-backend={self.backend}", f"--huey-runtime={self.runtime}", f"--huey-seed={self.seed}",
+            f"--huey-report={self.folder}",
+        ]  # fmt: skip
+        with (self.folder / "output.txt").open("wb") as output:
+            done = subprocess.run(
+                command, stdout=output, stderr=subprocess.STDOUT, timeout=SESSION_TIMEOUT_S, check=False
+            )
+        if done.returncode in (0, 1):  # 1: a verdict failed, which is evidence as well
+            (self.folder / "done").write_text(f"{done.returncode}\n")
+        return done.returncode
+
+
+def fold(folder: Path) -> dict[str, Any]:
+    """All verdicts below the folder, added up by runtime, scenario and backend."""
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    versions: dict[str, None] = {}
+    for path in sorted(folder.glob("*/*/*/*/verdict.json")):
+        if path.parents[2].is_symlink() or not (path.parents[3] / "done").exists():
+            continue  # `latest`, or a session that was interrupted
+        verdict = json.loads(path.read_text())
+        key = (verdict["runtime"], verdict["scenario"], verdict["backend"])
+        row = rows.setdefault(
+            key, {"seeds": [], "valid": 0, "limits": 0, "invalid": 0, "unknown": 0, **dict.fromkeys(SUMMED, 0)}
+        )
+        row["seeds"].append(verdict["seed"])
+        row[_standing(verdict)] += 1
+        for name in SUMMED:
+            row[name] += verdict["counts"].get(name) or 0
+        versions[", ".join(f"{name} {version}" for name, version in sorted(verdict["versions"].items()))] = None
+    return {
+        "versions": sorted(versions),
+        "rows": [
+            {"runtime": runtime, "scenario": scenario, "backend": backend, **row, "seeds": sorted(row["seeds"])}
+            for (runtime, scenario, backend), row in sorted(rows.items())
+        ],
+    }
+
+
+def table(evidence: Mapping[str, Any], runtime: str) -> str:
+    """The README's table: lost + duplicated of what was acknowledged, by scenario and backend."""
+    cells: dict[tuple[str, str], str] = {}
+    for row in evidence["rows"]:
+        if row["runtime"] == runtime:
+            cells[row["scenario"], row["backend"]] = _cell(row)
+    scenarios = sorted({scenario for scenario, _ in cells})
+    lines = ["| scenario | " + " | ".join(f"`{one}`" for one in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for scenario in scenarios:
+        lines.append(f"| {scenario} | " + " | ".join(cells.get((scenario, one), "–") for one in COLUMNS) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    found = {
+        "lost": row["lost"],
+        "twice": row["duplicated"],
+        "stuck": row["stuck"],
+        "out of order": row["priority_inversions"] + row["fifo_inversions"],
+    }
+    told = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
+    return f"{told or '0'} of {row['acknowledged']:,}"
+
+
+def _standing(verdict: Mapping[str, Any]) -> str:
+    if verdict["validity"] != "invalid":
+        return str(verdict["validity"])
+    findings = [finding for check in verdict["checks"] for finding in check["findings"]]
+    return "limits" if findings and all(finding["limit"] for finding in findings) else "invalid"
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    """Carry out what is not done yet, then add up."""
+    parser = argparse.ArgumentParser(prog="python -m harness.evidence", description=__doc__)
+    parser.add_argument("--runtimes", default="local,docker", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--backends", default=",".join(SEEDS), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="sessions side by side")
+    parser.add_argument("--fold", action="store_true", help="only add up what is there")
+    options = parser.parse_args(None if arguments is None else list(arguments))
+    todo = [
+        Session(backend, runtime, seed)
+        for runtime, backend in itertools.product(options.runtimes.split(","), options.backends.split(","))
+        for seed in SEEDS[backend]
+    ]
+    todo.sort(key=lambda one: one.seed)
+    if not options.fold:
+        with concurrent.futures.ThreadPoolExecutor(max(1, options.jobs)) as pool:
+            pending = {pool.submit(one.carry_out): one for one in todo if not one.is_done}
+            for future in concurrent.futures.as_completed(pending):
+                print(f"{pending[future].folder}: exit {future.result()}", flush=True)
+    evidence = fold(FOLDER)
+    Path("docs/evidence.json").write_text(json.dumps(evidence, indent=1) + "\n")
+    for runtime in options.runtimes.split(","):
+        print(f"\n{runtime}\n\n{table(evidence, runtime)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
