@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.backends import BACKENDS, QUEUE, Backend
+from harness.backends.stock import APPENDFSYNC
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
@@ -44,8 +45,13 @@ def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool
             topology=topology,
             order="priority-fifo",
             capabilities=frozenset({"priority"}),
-            promises=PROMISES,
-            limits=LIMITS,
+            promises=tuple(
+                Promise(
+                    one.name, tuple(under for under in one.under if topology != "standalone" or under != "node-crash")
+                )
+                for one in PROMISES
+            ),
+            limits=LIMITS + (APPENDFSYNC if topology == "standalone" else ()),
             queue_key=f"huey.reliable.1.{{{QUEUE}}}.queue",
             kwargs=options,
             replicas=replicas or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.backends import BACKENDS, QUEUE, Backend
-from harness.backends.stock import DELIVERY_PROMISES, IN_FLIGHT, ORDER_PROMISES
+from harness.backends.stock import APPENDFSYNC, DELIVERY_PROMISES, IN_FLIGHT, ORDER_PROMISES
 
 BACKENDS.register("redis")(
     Backend(
@@ -12,7 +12,7 @@ BACKENDS.register("redis")(
         topology="standalone",
         order="fifo",
         promises=DELIVERY_PROMISES + ORDER_PROMISES["fifo"],
-        limits=IN_FLIGHT,
+        limits=IN_FLIGHT + APPENDFSYNC,
         queue_key=f"huey.redis.{QUEUE}",
     )
 )
@@ -24,7 +24,7 @@ BACKENDS.register("redis-priority")(
         order="priority-fifo",
         capabilities=frozenset({"priority"}),
         promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
-        limits=IN_FLIGHT,
+        limits=IN_FLIGHT + APPENDFSYNC,
         queue_key=f"huey.redis.{QUEUE}",
     )
 )

@@ -44,6 +44,12 @@ _ASYNC = (
     "safety): what only the old primary knew is gone with it"
 )
 
+_EVERYSEC = (
+    "with `appendfsync everysec` the server goes on acknowledging while an fsync is under way, and postpones its write "
+    "to the file for up to two seconds (Redis docs: persistence; aof.c, flushAppendOnlyFile): a kill then loses what "
+    "was acknowledged since, and what was taken out comes back"
+)
+
 #: Whatever the topology: who holds a task when he is struck loses it.
 IN_FLIGHT = (
     KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", _POPPED, "worker-crash"),
@@ -52,6 +58,12 @@ IN_FLIGHT = (
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-pause", _REPLY, "primary-pause"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY + "; " + _REVOKE, "consumer-cut-off"),
+)
+
+#: On one server, with the persistence that most people run.
+APPENDFSYNC = tuple(
+    KnownLimit("appendfsync-everysec", anomaly, "node-crash", _EVERYSEC, "secured-tls")
+    for anomaly in ("lost", "lost_in_flight", "duplicated", "priority_inversions", "fifo_inversions")
 )
 
 #: Where a replica takes over.
