@@ -115,6 +115,16 @@ class Progress:
                 found[tail.pid] = role
         return found
 
+    def holding(self, agent: str) -> frozenset[int]:
+        """The processes of that agent, since its last start, in which a worker has a task in hand."""
+        self.poll()
+        incarnation = self.starts(agent) - 1
+        return frozenset(
+            tail.pid
+            for path, tail in self._tails.items()
+            if self._workers[path].holds and tail.name.partition("/")[0] == agent and tail.incarnation == incarnation
+        )
+
     def working(self, agent: str) -> bool:
         """Whether one of that agent's workers has asked for work."""
         return any(

@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness.faults import Scene
-from harness.faults.targets import AGENT_TIMEOUT_S, several
+from harness.faults.targets import AGENT_TIMEOUT_S, several, wait_busy
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
 GONE_TIMEOUT_S = 5.0
@@ -26,6 +26,9 @@ class ChildKill:
         mine = sorted(pid for pid, child in self._before.items() if (child == "scheduler") == (role == "scheduler"))
         if not mine:
             raise HarnessError(f"{name} has no {role}", remedy="consumers: {worker_type: process}")
+        if role == "process-worker":
+            busy = wait_busy(scene, self._node)
+            mine = [pid for pid in mine if pid in busy] or mine
         self._pid = mine[draw // len(consumers) % len(mine)]
         self._child = self._before[self._pid]
         self.struck = (name,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from harness.faults import Scene
@@ -24,14 +25,30 @@ FAILS_OVER = frozenset({"sentinel", "cluster"})
 
 #: How long a topology may take to agree again after a fault (longest known: topologies/sentinel.py, `_hurry`).
 READY_TIMEOUT_S = 40.0
+#: How long a fault waits for a consumer to have work: one that was just started begins with its workers.
+BUSY_TIMEOUT_S = 1.0
 #: How long an agent may take from its start to its first record: an interpreter, huey, redis, on a busy machine.
 AGENT_TIMEOUT_S = 20.0
 
 
 def one(role: str, scene: Scene, draw: int) -> Node:
-    """The one node of that role; of several, the one that the draw falls on. Raises HarnessError."""
+    """The one node of that role; of several, the one that the draw falls on. Raises HarnessError.
+
+    A consumer that has nothing in hand is given a moment to get something: to strike an idle one proves nothing.
+    """
     found = several(role, scene)
-    return found[draw % len(found)]
+    node = found[draw % len(found)]
+    if role in AGENT_ROLES:
+        wait_busy(scene, node)
+    return node
+
+
+def wait_busy(scene: Scene, node: Node) -> frozenset[int]:
+    """The processes of that consumer that have a task in hand, as soon as there are any; none after BUSY_TIMEOUT_S."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while not (busy := scene.agents.holding(node.spec.name)) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return busy
 
 
 def several(role: str, scene: Scene) -> list[Node]:

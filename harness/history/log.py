@@ -273,6 +273,7 @@ class LogTail:
         self.name = ""
         #: The writer's process, by the number that it has in its own node.
         self.pid = 0
+        self.incarnation = 0
         #: The time of the newest record read; 0 = none yet.
         self.newest_ns = 0
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -284,7 +285,7 @@ class LogTail:
         if len(head) < HEADER.size or head[:8] != MAGIC:
             return  # the writer is still making the file
         header = read_header(head, self.path)
-        self.name, self.pid = header.name, header.pid
+        self.name, self.pid, self.incarnation = header.name, header.pid, header.incarnation
         fresh = header.count - self._seen
         if fresh <= 0:
             return

@@ -86,6 +86,9 @@ class Watch:
         names = (path.name.split(".") for path in (self._root / agent).glob("*.pid"))
         return {int(pid): name for name, pid, _ in names}
 
+    def holding(self, agent: str) -> frozenset[int]:
+        return frozenset(self.processes(agent))
+
 
 def agent(runtime: Runtime, name: str, index: int) -> Node:
     workdir: Path = runtime.root / name

@@ -84,6 +84,25 @@ def test_of_a_task_that_was_lost_it_ends_when_somebody_else_has_the_task(huey: A
     assert (locked, huey.refused) == (["neither"], 1)
 
 
+def test_a_task_that_has_lost_its_lease_gets_no_locks(huey: Any) -> None:
+    tried = []
+
+    @huey.task()
+    def work() -> None:
+        if not tried:
+            (held,) = huey.storage.held_here()
+            expire(huey.storage, held)
+            huey.storage.move_due()
+            with pytest.raises(TaskLockedException):
+                huey.lock_task("a").acquire()
+        tried.append(huey.is_locked("a"))
+
+    work()
+    run_next(huey)
+    run_next(huey)
+    assert (tried, huey.refused) == ([False, False], 1)
+
+
 def test_who_lost_it_does_not_release_anothers(huey: Any) -> None:
     lock = huey.lock_task("a")
     lock.__enter__()

@@ -75,6 +75,12 @@ def test_once(storage: Any) -> None:
     assert storage.perform(Step(put=put_of("d", once=b"today"))).dropped
 
 
+def test_a_priority_that_has_no_place_in_any_order(storage: Any) -> None:
+    with pytest.raises(ValueError, match="nan"):
+        put(storage, "a", float("nan"))
+    assert storage.queue_size() == 0
+
+
 def test_priorities_of_any_sign_and_first_in_first_out_inside_each(storage: Any) -> None:
     for text, priority in (("a", 0), ("b", 5), ("c", -1), ("d", 0.5), ("e", 5), ("f", 1e300), ("g", -1), ("h", 0)):
         put(storage, text, priority)
@@ -91,6 +97,29 @@ def test_the_same_claim_twice_is_one_lease(storage: Any) -> None:
     first, again = (storage.perform(Step(claim=one)).delivery for _ in range(2))
     assert first == again
     assert (text_of(first), storage.queue_size(), storage.conn.zcard(storage.keys.leases)) == ("a", 1, 1)
+
+
+def test_who_repeats_his_request_keeps_what_he_was_given_for_it(storage: Any) -> None:
+    """However late: he has not heard of it yet, and so cannot have renewed it."""
+    put(storage, "a")
+    one = new_claim()
+    first = storage.perform(Step(claim=one)).delivery
+    expire(storage, first)
+    again = storage.perform(Step(claim=one))
+    assert (again.delivery, again.returned) == (first, ())
+    assert claim(storage) is None
+    assert first.leased_ms <= again.delivery.leased_ms
+
+
+def test_with_the_repeat_of_a_settlement_nothing_is_leased_anew(storage: Any) -> None:
+    """It may have been on its way for long: it would lease for nobody."""
+    put(storage, "a")
+    step = Step(settle=Settle(must_claim(storage), "done"), claim=new_claim())
+    assert storage.perform(step).delivery is None
+    put(storage, "b")
+    late = storage.perform(step)
+    assert (late.settled, late.delivery, late.next_ms) == ("ok", None, 0)
+    assert drain(storage) == ["b"]
 
 
 def test_a_settlement_twice_is_one(storage: Any) -> None:
@@ -192,6 +221,18 @@ def test_handed_back_keeps_its_place_and_does_not_count(storage: Any) -> None:
     assert back(storage, first, again) == (False, False)
     assert storage.perform(Step(claim=counted.claim)).delivery == counted
     assert drain(storage) == ["b", "c"]
+
+
+def test_handed_back_for_later(storage: Any) -> None:
+    put(storage, "a", 2)
+    step = Step(back=(Back(must_claim(storage), "not now", delay_ms=60_000),))
+    assert storage.perform(step).handed == (True,)
+    assert (storage.queue_size(), storage.schedule_size(), remains(storage).get("claims")) == (0, 1, None)
+    put(storage, "b", 1)
+    (entry,) = storage.conn.zrange(storage.keys.schedule, 0, -1)
+    storage.conn.zadd(storage.keys.schedule, {entry: 1})
+    again = must_claim(storage)
+    assert (text_of(again), again.number) == ("a", 2)
 
 
 def test_time_to_the_next_deadline(storage: Any) -> None:

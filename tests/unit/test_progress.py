@@ -173,6 +173,20 @@ def test_processes_by_their_own_numbers(tmp_path: Path, progress: Progress) -> N
     }
 
 
+def test_who_has_a_task_in_hand_since_the_last_start(tmp_path: Path, progress: Progress) -> None:
+    for incarnation in range(2):
+        (tmp_path / f"consumer-0.{incarnation}.start").touch()
+    dead = LogWriter(tmp_path / "dead.log", "consumer-0/w1", incarnation=0)
+    own = LogWriter(tmp_path / "own.log", "consumer-0/w1", incarnation=1)
+    dead.write(log.OK, log.DEQUEUE, 1)
+    own.write(log.INVOKE, log.DEQUEUE)
+    assert progress.holding("consumer-0") == frozenset()
+    own.write(log.OK, log.DEQUEUE, 2)
+    assert progress.holding("consumer-0") == {os.getpid()}
+    own.write(log.OK, log.COMPLETE, 2)
+    assert progress.holding("consumer-0") == frozenset()
+
+
 def test_starts_are_counted_by_agent(tmp_path: Path, progress: Progress) -> None:
     for name in ("consumer-1.0.start", "consumer-1.1.start", "consumer-10.0.start"):
         (tmp_path / name).touch()
