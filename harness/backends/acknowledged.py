@@ -34,6 +34,13 @@ LEASE_S = 2
 REMEMBER_S = 600
 
 
+def _promises(topology: str) -> tuple[Promise, ...]:
+    """All of them; one server is as safe from its own death as its disk is quick (stock.APPENDFSYNC)."""
+    if topology != "standalone":
+        return PROMISES
+    return tuple(Promise(one.name, tuple(fault for fault in one.under if fault != "node-crash")) for one in PROMISES)
+
+
 def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool = False, also: str = "") -> None:
     options: dict[str, Any] = {"lease_s": LEASE_S, "remember_s": REMEMBER_S}
     if replicas:
@@ -45,12 +52,7 @@ def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool
             topology=topology,
             order="priority-fifo",
             capabilities=frozenset({"priority"}),
-            promises=tuple(
-                Promise(
-                    one.name, tuple(under for under in one.under if topology != "standalone" or under != "node-crash")
-                )
-                for one in PROMISES
-            ),
+            promises=_promises(topology),
             limits=LIMITS + (APPENDFSYNC if topology == "standalone" else ()),
             queue_key=f"huey.reliable.1.{{{QUEUE}}}.queue",
             kwargs=options,

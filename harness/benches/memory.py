@@ -31,7 +31,7 @@ QUEUE = Queue(
 
 def delivery_memory() -> dict[str, Any]:
     """Enqueue and drain 100,000 tasks, and look at the server before and after."""
-    with primary_with_replicas(0) as (runtime, server, url):
+    with primary_with_replicas(0) as (runtime, (server,), url):
         queue = QUEUE.open(url=url)
         # Enough for every connection, script and counter to be there.
         with Consumers(runtime, QUEUE, {"url": url}, 1, THREADS) as consumers:

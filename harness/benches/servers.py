@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -45,8 +46,8 @@ def topology_of(
 
 
 @contextmanager
-def primary_with_replicas(replicas: int) -> Iterator[tuple[Runtime, Server, str]]:
-    """One server, within this process' reach, with so many replicas linked to it, and its URL."""
+def primary_with_replicas(replicas: int) -> Iterator[tuple[Runtime, list[Server], str]]:
+    """One server, within this process' reach, with so many replicas linked to it, who come behind it, and its URL."""
     from harness.runtimes.together import start_all
     from harness.topologies.description import PORT, standalone
     from harness.topologies.server import make_servers, wait_for
@@ -57,9 +58,10 @@ def primary_with_replicas(replicas: int) -> Iterator[tuple[Runtime, Server, str]
         dataclasses.replace(alone, name=f"node-{index}", index=index, lines=follow) for index in range(2, replicas + 2)
     ]
     with runtime_of("loopback") as runtime:
-        primary, *rest = make_servers(runtime, [alone, *others])
-        start_all(server.node for server in (primary, *rest))
-        for server in (primary, *rest):
+        servers = make_servers(runtime, [alone, *others])
+        primary, *rest = servers
+        start_all(server.node for server in servers)
+        for server in servers:
             server.wait_answers()
         wait_for(
             lambda: (
@@ -69,4 +71,24 @@ def primary_with_replicas(replicas: int) -> Iterator[tuple[Runtime, Server, str]
             READY_TIMEOUT_S,
             lambda: f"{replicas} replicas to be linked to {primary.name}",
         )
-        yield runtime, primary, f"redis://{primary.address}:{PORT}"
+        yield runtime, servers, f"redis://{primary.address}:{PORT}"
+
+
+@contextmanager
+def core_of_its_own(servers: list[Server]) -> Iterator[None]:
+    """Leave the first of these servers one core, where there are several; this thread gets another one.
+
+    As in production, where the server is on another machine: every request wakes somebody up. Left alone, the kernel
+    puts a client and its server together or apart from one moment to the next, and that is most of what would be seen.
+    """
+    everywhere = os.sched_getaffinity(0)
+    first, last = min(everywhere), max(everywhere)
+    try:
+        if first != last:
+            for server in servers:
+                os.sched_setaffinity(int(server.info("server")["process_id"]), everywhere - {last})
+            os.sched_setaffinity(int(servers[0].info("server")["process_id"]), {last})
+            os.sched_setaffinity(0, {first})
+        yield
+    finally:
+        os.sched_setaffinity(0, everywhere)

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.benches.consumers import Consumers
 from harness.benches.queues import COMPARED, STOCK, Open, in_turns
-from harness.benches.servers import primary_with_replicas
+from harness.benches.servers import core_of_its_own, primary_with_replicas
 from harness.protocols import DeadlineExceeded, HarnessError
 from harness.topologies.server import Server, wait_for
 
@@ -34,7 +34,7 @@ def delivery_one_thread() -> dict[str, Any]:
     """Empty tasks, enqueued by one thread, and drained by one worker of a consumer, in turns."""
     enqueued: dict[str, list[float]] = {name: [] for name in COMPARED}
     drained: dict[str, list[float]] = {name: [] for name in COMPARED}
-    with primary_with_replicas(1) as (_, server, url):
+    with primary_with_replicas(1) as (_, servers, url), core_of_its_own(servers):
         queues = {name: queue.open(url=url) for name, queue in COMPARED.items()}
         workers = {name: worker_of(queue) for name, queue in queues.items()}
         for order in in_turns(tuple(COMPARED), ROUNDS):
@@ -42,7 +42,7 @@ def delivery_one_thread() -> dict[str, Any]:
                 queue, worker = queues[name], workers[name]
                 enqueued[name].append(TASKS / _timed(queue.enqueue, TASKS))
                 drained[name].append(TASKS / _timed(drain, worker, TASKS))
-                if not is_done(server, queue):
+                if not is_done(servers[0], queue):
                     raise HarnessError(f"{name}: {TASKS} tasks were drained, and the queue is not empty")
         for name, queue in queues.items():
             workers[name].shutdown()
@@ -60,7 +60,7 @@ def delivery_consumers() -> dict[str, Any]:
     nothing leased.
     """
     drained: dict[str, list[float]] = {name: [] for name in COMPARED}
-    with primary_with_replicas(1) as (runtime, server, url):
+    with primary_with_replicas(1) as (runtime, servers, url):
         queues = {name: queue.open(url=url) for name, queue in COMPARED.items()}
         for order in in_turns(tuple(COMPARED), CONSUMER_ROUNDS):
             for name in order:
@@ -68,7 +68,7 @@ def delivery_consumers() -> dict[str, Any]:
                     queues[name].enqueue(CONSUMER_TASKS)
                     consumers.wait_ready()
                     consumers.go()
-                    drained[name].append(CONSUMER_TASKS / _timed(wait_done, server, queues[name]))
+                    drained[name].append(CONSUMER_TASKS / _timed(wait_done, servers[0], queues[name]))
         for queue in queues.values():
             queue.close()
     return {

@@ -359,6 +359,61 @@ def test_a_member_counts_once(storage: Any) -> None:
     assert (storage.queue_size(), storage.conn.hget(storage.keys.chords, "cid:0")) == (0, b"first")
 
 
+# ------------------------------------------------------------ who waits
+
+
+def _last_member(storage: Any, held: Delivery) -> None:
+    settle(storage, held, members=(Member(b"cid", 0, 1, b"", put_of("callback")),))
+
+
+def _lease_over(storage: Any, held: Delivery) -> None:
+    expire(storage, held)
+    storage.perform(Step(move=True))
+
+
+def _dead_again(storage: Any, held: Delivery) -> None:
+    settle(storage, held, "dead")
+    storage.retry_dead("held")
+
+
+def _adopt(storage: Any, held: Delivery) -> None:
+    storage.conn.lpush(storage.queue_key, b"stock")
+    storage.adopt()
+
+
+#: All that makes work of what was none, or a deadline nearer than those that the waiting know of.
+NEWS: dict[str, Any] = {
+    "put": lambda s, held: put(s, "new"),
+    "a nearer eta": lambda s, held: put(s, "new", eta_ms=round(time.time() * 1000) + 10_000),
+    "a successor": lambda s, held: settle(s, held, puts=(put_of("next"),)),
+    "a retry that is near": lambda s, held: settle(s, held, None, puts=(put_of("next", eta_ms=LONG_AGO_MS),)),
+    "a chord's last member": _last_member,
+    "handed back": lambda s, held: back(s, held),
+    "a lease is over": _lease_over,
+    "a dead letter": _dead_again,
+    "taken over": _adopt,
+}
+
+
+@pytest.mark.parametrize("news", NEWS)
+def test_who_waits_for_work_is_woken(storage: Any, news: str) -> None:
+    put(storage, "held")
+    put(storage, "far", eta_ms=FAR_OFF_MS)
+    held = must_claim(storage)
+    assert claim(storage) is None
+    assert not storage.wire.pop(storage.keys.wake, 0.01)
+    NEWS[news](storage, held)
+    assert storage.wire.pop(storage.keys.wake, 0.01)
+
+
+def test_tokens_do_not_pile_up(storage: Any) -> None:
+    for number in range(600):
+        put(storage, f"{number}")
+    assert storage.conn.llen(storage.keys.wake) == 256
+    assert len(drain(storage)) == 600
+    assert storage.conn.llen(storage.keys.wake) == 0
+
+
 # ------------------------------------------------------------ requests
 
 
