@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import logging
 
+from redis.exceptions import RedisError
+
 from harness.benches.machinery import cold_docker, cold_local, recorder, scenarios, warm_reset
 from harness.benches.memory import delivery_memory
 from harness.benches.outages import delivery_consumer_kill, delivery_failover
@@ -37,5 +39,8 @@ def main() -> int:
             line = bench()
         except HarnessError as error:
             line = {"skipped": str(error)}
+        except RedisError as error:
+            # A server was silent for too long: the next benchmark has others.
+            line = {"failed": f"{type(error).__name__}: {error}"}
         print(json.dumps({"bench": bench.__name__, **line}), flush=True)
     return 0

@@ -55,9 +55,12 @@ def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell
             """Let the nemesis work until it is over; False when the time is up."""
             deadline = time.monotonic() + timeout_s
             note_at = 0.0
-            while not over():
-                progress.poll()
+            while True:
                 nemesis.step()
+                # A fault may have kept us for seconds: whether it is over is asked of what was written until now.
+                progress.poll()
+                if over():
+                    return True
                 if time.monotonic() >= note_at:
                     note_at = time.monotonic() + NOTE_S
                     sampler.note(progress)
@@ -65,7 +68,6 @@ def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell
                 if time.monotonic() > deadline:
                     return False
                 time.sleep(TICK_S)
-            return True
 
         try:
             tell("starting", 0, 0, plan.tasks, ())

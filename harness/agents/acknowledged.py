@@ -95,7 +95,7 @@ def record_perform(huey: Any, recorder: Recorder) -> None:
         for part, own, lane in parts:
             _write(own, part.ended(answer), part, lane)
         if asking is not None:
-            _claimed(asking, answer.delivery, in_doubt, huey)
+            _claimed(asking, answer, in_doubt, huey)
         if answer.returned or answer.moved:
             _by_the_server(recorder, answer, begun_ns)
         return answer
@@ -164,9 +164,10 @@ def _ask(asking: ThreadLog, claim: bytes) -> bool:
     return False
 
 
-def _claimed(asking: ThreadLog, delivery: Any, in_doubt: bool, huey: Any) -> None:
+def _claimed(asking: ThreadLog, answer: Any, in_doubt: bool, huey: Any) -> None:
     """End a claim that was answered."""
     asking.open_claim = None
+    delivery = answer.delivery
     if delivery is not None:
         task, entry = _of(delivery, huey)
         # Who had it before may have ended with nobody hearing of it; the number says that somebody had.
@@ -175,7 +176,8 @@ def _claimed(asking: ThreadLog, delivery: Any, in_doubt: bool, huey: Any) -> Non
         # The queue was empty for the last attempt; an earlier one may still arrive, and lease something.
         asking.write(INFO, DEQUEUE, error=log.E_TIMEOUT)
     else:
-        asking.write(FAIL, DEQUEUE)
+        # "Ask again" is no word on what there is.
+        asking.write(FAIL, DEQUEUE, error=log.E_SERVER if answer.next_ms == 0 else log.E_NONE)
 
 
 def _by_the_server(recorder: Recorder, answer: Any, begun_ns: int) -> None:

@@ -62,8 +62,8 @@ IN_FLIGHT = (
 
 #: On one server, with the persistence that most people run.
 APPENDFSYNC = tuple(
-    KnownLimit("appendfsync-everysec", anomaly, "node-crash", _EVERYSEC, "secured-tls")
-    for anomaly in ("lost", "lost_in_flight", "duplicated", "priority_inversions", "fifo_inversions")
+    KnownLimit("appendfsync-everysec", anomaly, "node-crash", _EVERYSEC, "primary-loss")
+    for anomaly in ("lost", "lost_in_flight", "duplicated")
 )
 
 #: Where a replica takes over.

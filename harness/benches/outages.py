@@ -21,14 +21,7 @@ from harness.topologies.server import wait_for
 #: cluster-node-timeout; behind Sentinel, down-after-milliseconds.
 NODE_TIMEOUT_S = 1.0
 REPLICAS = 2
-#: On loopback replicas connect from 127.0.0.1, all of them: their own addresses the sentinels learn only if told.
-SPEC = TopologySpec.model_validate(
-    {
-        "replicas": REPLICAS,
-        "node_timeout": f"{NODE_TIMEOUT_S:g}s",
-        "settings": {"replica-announce-ip": "{self}"},
-    }
-)
+SPEC = TopologySpec.model_validate({"replicas": REPLICAS, "node_timeout": f"{NODE_TIMEOUT_S:g}s"})
 FAILOVERS = 4
 FAILOVER_TIMEOUT_S = 30.0
 WORKERS = 4

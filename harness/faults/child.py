@@ -6,7 +6,7 @@ import signal
 import time
 
 from harness.faults import Scene
-from harness.faults.targets import AGENT_TIMEOUT_S, several, wait_busy
+from harness.faults.targets import AGENT_TIMEOUT_S, several, up, wait_busy
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
 GONE_TIMEOUT_S = 5.0
@@ -16,7 +16,7 @@ class ChildKill:
     """One such kill. A `scheduler` is that of the consumer whose scheduler was the last to find tasks due."""
 
     def __init__(self, scene: Scene, role: str, draw: int) -> None:
-        consumers = several("consumer", scene)
+        consumers = up(several("consumer", scene))
         if role == "scheduler":
             consumers = [node for node in consumers if node.spec.name == scene.agents.popped_by] or consumers
         self._scene, self._role = scene, role

@@ -33,6 +33,7 @@ class KillInjection(OneProcess):
 
     def inject(self) -> str:
         """Kill, and see the process table say so."""
+        self.must_be_up()
         self.node.kill()
         state, status = self.node.state(), self.node.exit_status()
         if state is not NodeState.EXITED or status != -signal.SIGKILL:

@@ -6,7 +6,7 @@ import time
 
 from harness.faults import Scene
 from harness.faults.targets import AGENT_TIMEOUT_S, FAILS_OVER, READY_TIMEOUT_S, is_agent
-from harness.protocols import DeadlineExceeded, Node, NodeState
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
 
 class OneProcess:
@@ -17,6 +17,11 @@ class OneProcess:
         self.name = node.spec.name
         self.struck: tuple[str, ...] = (self.name,)
         self._healed_from_ns = 0
+
+    def must_be_up(self) -> None:
+        """Raise HarnessError where it has ended already: then nothing that is seen of it was this fault's doing."""
+        if self.node.state() is NodeState.EXITED:
+            raise HarnessError(f"{self.name} had ended before it was struck")
 
     def heal(self) -> None:
         """Undo it."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from harness.faults import Scene
-from harness.protocols import HarnessError, Node
+from harness.protocols import HarnessError, Node, NodeState
 
 #: Roles of servers and where there are such.
 SERVER_ROLES: Mapping[str, frozenset[str]] = {
@@ -34,13 +34,21 @@ AGENT_TIMEOUT_S = 20.0
 def one(role: str, scene: Scene, draw: int) -> Node:
     """The one node of that role; of several, the one that the draw falls on. Raises HarnessError.
 
-    A consumer that has nothing in hand is given a moment to get something: to strike an idle one proves nothing.
+    Of consumers, one that another fault has not ended; if it has nothing in hand it is given a moment to get something:
+    to strike an idle one proves nothing.
     """
     found = several(role, scene)
+    if role not in AGENT_ROLES:
+        return found[draw % len(found)]
+    found = up(found)
     node = found[draw % len(found)]
-    if role in AGENT_ROLES:
-        wait_busy(scene, node)
+    wait_busy(scene, node)
     return node
+
+
+def up(nodes: list[Node]) -> list[Node]:
+    """Those of them that have not ended; all, if none is left."""
+    return [node for node in nodes if node.state() is not NodeState.EXITED] or nodes
 
 
 def wait_busy(scene: Scene, node: Node) -> frozenset[int]:

@@ -46,6 +46,7 @@ class TerminateInjection(OneProcess):
 
     def inject(self) -> str:
         """Signal, and see the process end by itself, or start anew."""
+        self.must_be_up()
         starts = self.scene.agents.starts(self.name)
         self.node.signal(signal.Signals[f"SIG{self._name}"])
         return self._started_anew(starts) if self._name == "HUP" else self._ended()

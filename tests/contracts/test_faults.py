@@ -217,12 +217,14 @@ def test_who_has_no_such_process_is_no_target(scene: Scene) -> None:
         aim(bare, "kill", target="process-worker")
 
 
-def test_who_does_not_stop_on_his_own_account_was_not_stopped(scene: Scene) -> None:
-    injection = aim(scene, "terminate", target="consumer")
-    node = scene.nodes[injection.struck[0]]
-    node.kill()
+@pytest.mark.parametrize("kind", ["kill", "terminate"])
+def test_who_has_ended_already_is_not_struck(scene: Scene, kind: str) -> None:
+    injection = aim(scene, kind, target="consumer")
+    (name,) = injection.struck
+    scene.nodes[name].kill()
     try:
-        with pytest.raises(HarnessError, match="ended by signal 9"):
+        assert aim(scene, kind, target="consumer").struck != (name,)  # there is another one
+        with pytest.raises(HarnessError, match="had ended before it was struck"):
             injection.inject()
     finally:
         injection.heal()

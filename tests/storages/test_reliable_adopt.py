@@ -165,10 +165,13 @@ def test_old_and_new_side_by_side_run_each_task_once(request: pytest.FixtureRequ
             number: number for number in range(2 * count)
         }
         assert reliable.result(results[0].id) == 0
-        revoked = [tasks["old"].schedule((1000,), delay=0.5), tasks["new"].schedule((1001,), delay=0.5)]
-        reliable.revoke_by_id(revoked[0].id)
-        stock.revoke_by_id(revoked[1].id)
-        last = [tasks["old"].schedule((2000,), delay=0.6), tasks["new"].schedule((2001,), delay=0.6)]
+        for number, (of, by, note) in enumerate(
+            ((stock, reliable, tasks["old"]), (reliable, stock, tasks["new"])), 1000
+        ):
+            revoked = note.s(number, delay=0.05)
+            by.revoke(revoked)
+            of.enqueue(revoked)
+        last = [tasks["old"].schedule((2000,), delay=0.1), tasks["new"].schedule((2001,), delay=0.1)]
         assert [one.get(blocking=True, timeout=20) for one in last] == [2000, 2001]
     assert sorted(number for number, _ in ran) == [*range(2 * count), 2000, 2001]
     # Only what a reliable producer enqueued is out of the old consumer's reach.

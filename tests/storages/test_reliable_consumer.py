@@ -33,7 +33,7 @@ WORKERS = [
     pytest.param("greenlet", marks=pytest.mark.skipif(not find_spec("gevent"), reason="needs gevent")),
 ]
 #: From a consumer's signal until another one has begun its task; the lease would have been 30 s.
-AT_ONCE_S = 1.5
+AT_ONCE_S = 3.0
 
 
 class Queue:
@@ -199,7 +199,7 @@ def test_a_worker_process_that_is_killed(make_queue: Callable[..., Queue]) -> No
 
 
 def test_a_consumer_that_was_stopped_for_longer_than_its_lease(make_queue: Callable[..., Queue]) -> None:
-    queue = make_queue(lease_s=1)
+    queue = make_queue(lease_s=1.5)
     zombie = queue.start()
     result = queue.huey.block(7)
     queue.wait("begin")
@@ -222,7 +222,7 @@ def test_a_consumer_that_was_stopped_for_longer_than_its_lease(make_queue: Calla
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_long_tasks_keep_their_leases(make_queue: Callable[..., Queue], workers: str) -> None:
-    queue = make_queue(lease_s=0.6)
+    queue = make_queue(lease_s=1.2)
     queue.start(worker_type=workers)
     queue.start(worker_type=workers)
     queue.huey.block(7)
@@ -230,7 +230,7 @@ def test_long_tasks_keep_their_leases(make_queue: Callable[..., Queue], workers:
     storage = queue.huey.storage
     ((claim, first_ms),) = storage.conn.zrange(storage.keys.leases, 0, -1, withscores=True)
     eventually(
-        "renewed for three times as long", lambda: storage.conn.zscore(storage.keys.leases, claim) > first_ms + 1800, 20
+        "renewed for twice as long", lambda: storage.conn.zscore(storage.keys.leases, claim) > first_ms + 2400, 20
     )
     queue.release()
     queue.wait("end")
@@ -255,10 +255,10 @@ def test_who_waits_is_woken_when_a_task_is_due(standalone: Standalone) -> None:
             note.schedule((time.time() + delay_s,), delay=delay_s)
         eventually("both have run", lambda: len(late_by_s) == 2, 10)
         # At most the time for which Huey's clock and the server's differ early.
-        assert all(-0.01 < one < 0.4 for one in late_by_s), late_by_s
+        assert all(-0.01 < one < 0.8 for one in late_by_s), late_by_s
         note(time.time())
         eventually("the third has run", lambda: len(late_by_s) == 3, 10)
-        assert late_by_s[2] < 0.4
+        assert late_by_s[2] < 0.8
 
 
 def test_it_is_hueys_consumer_with_our_parts(standalone: Standalone) -> None:

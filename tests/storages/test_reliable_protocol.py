@@ -325,6 +325,17 @@ def test_a_dead_letter_is_lined_up_again_or_dropped(storage: Any) -> None:
     assert remains(storage) == {}
 
 
+@pytest.mark.parametrize("doing", [b"retry", b"drop"])
+def test_the_same_request_about_a_dead_letter_twice(storage: Any, doing: bytes) -> None:
+    put(storage, "a")
+    dead = must_claim(storage)
+    settle(storage, dead, "dead")
+    request = [doing, dead.entry, b"drawn once"]
+    assert [storage._call(scripts.DEAD, request)[0] for _ in range(2)] == [b"ok", b"ok"]
+    assert storage.queue_size() == (1 if doing == b"retry" else 0)
+    assert storage._call(scripts.DEAD, [doing, dead.entry, b"another"])[0] == b"none"
+
+
 def test_errors_do_not_pile_up(standalone: Standalone) -> None:
     storage = new_queue(standalone, max_deliveries=10_000).storage
     put(storage, "a")
