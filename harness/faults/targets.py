@@ -26,7 +26,7 @@ FAILS_OVER = frozenset({"sentinel", "cluster"})
 #: How long a topology may take to agree again after a fault (longest known: topologies/sentinel.py, `_hurry`).
 READY_TIMEOUT_S = 40.0
 #: How long a fault waits for a consumer to have work: one that was just started begins with its workers.
-BUSY_TIMEOUT_S = 1.0
+BUSY_TIMEOUT_S = 3.0
 #: How long an agent may take from its start to its first record: an interpreter, huey, redis, on a busy machine.
 AGENT_TIMEOUT_S = 20.0
 

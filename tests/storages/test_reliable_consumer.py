@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huey.consumer import WorkerRecycle
 from redis.exceptions import ConnectionError
 
 from harness.storages import ReliableRedisHuey
 from harness.storages.reliable.consumer import ReliableConsumer
+from harness.storages.reliable.steps import Answer, Step
 
 from .reliable import new_queue, put, remains
 from .reliable_work import make_huey
@@ -263,6 +266,55 @@ def test_who_waits_is_woken_when_a_task_is_due(standalone: Standalone) -> None:
 
 def test_it_is_hueys_consumer_with_our_parts(standalone: Standalone) -> None:
     assert isinstance(new_queue(standalone).create_consumer(), ReliableConsumer)
+
+
+def test_a_worker_leases_the_next_task_with_the_end_of_the_last_and_hands_it_back_when_it_stops(
+    standalone: Standalone,
+) -> None:
+    huey = new_queue(standalone)
+    ran = []
+    note = huey.task(name="note")(ran.append)
+    for number in range(3):
+        note(number)
+    worker = huey.create_consumer(max_tasks=2)._create_worker()
+    worker.loop()
+    assert (ran, huey.pending_count(), len(huey.storage.held_here())) == ([0], 1, 1)
+    worker.shutdown()
+    assert (ran, huey.pending_count(), huey.storage.held_here()) == ([0], 2, ())
+    assert list(huey.storage.renewal._held) == []
+    # The last task before it is recycled: it will not ask for another.
+    with pytest.raises(WorkerRecycle):
+        worker.loop()
+    assert (ran, huey.pending_count(), remains(huey.storage)) == ([0, 1], 1, {"queue": 1, "entries": 1})
+    assert list(huey.storage.renewal._held) == []
+
+
+def test_who_ends_waits_for_answers_that_are_on_their_way(standalone: Standalone) -> None:
+    """What another thread is just being given is handed back, too."""
+    huey = new_queue(standalone)
+    storage = huey.storage
+    put(storage, "a")
+    leased, answer = threading.Event(), threading.Event()
+    perform = storage.perform
+
+    def slowly(step: Step) -> Answer:
+        found: Answer = perform(step)
+        if step.claim is not None:
+            leased.set()
+            assert answer.wait(10)
+        return found
+
+    storage.perform = slowly
+    worker = threading.Thread(target=storage.take)
+    worker.start()
+    assert leased.wait(10)
+    ending = threading.Thread(target=huey.notify_interrupted_tasks)
+    ending.start()
+    ending.join(0.1)
+    answer.set()
+    ending.join(10)
+    worker.join(10)
+    assert (huey.pending_count(), remains(storage).get("claims")) == (1, None)
 
 
 def test_an_error_of_the_connection_reaches_the_worker() -> None:

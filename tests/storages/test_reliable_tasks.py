@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from harness.storages.reliable import SIGNAL_DEAD, SIGNAL_REFUSED
 from harness.storages.reliable.consumer import ReliableScheduler
 from harness.storages.reliable.steps import Settle, Step, unseal
 
-from .reliable import expire, must_claim, new_queue, remains, run_all, run_next, steps_of
+from .reliable import expire, must_claim, new_queue, put, remains, run_all, run_next, steps_of
 from .servers import Standalone
 
 pytestmark = pytest.mark.cluster
@@ -84,6 +85,7 @@ def test_result_successor_and_end_in_one_step(huey: Any) -> None:
     run_next(huey)
     assert result.get() == [2, 4]
     assert remains(huey.storage) == {}
+    assert huey.storage.held_here() == ()
 
 
 @pytest.mark.parametrize("delay", [0, 60])
@@ -531,6 +533,19 @@ def test_a_message_without_our_header(standalone: Standalone, huey: Any) -> None
 
 def scheduler_of(huey: Any) -> ReliableScheduler:
     return ReliableScheduler(huey, None, 1, True)
+
+
+def test_a_scheduler_moves_what_is_due_in_one_step(huey: Any) -> None:
+    """It has nothing in hand at any time: its end loses nothing."""
+    due = put(huey.storage, "due", 2, eta_ms=1)
+    stopped = threading.Event()
+    stopped.set()
+    scheduler = ReliableScheduler(huey, stopped, 1, False)
+    scheduler._next_loop = time.monotonic() + 60
+    with steps_of(huey.storage) as steps:
+        scheduler.loop()
+    assert steps == [Step(move=True)]
+    assert must_claim(huey.storage).entry == due.entry
 
 
 def test_a_periodic_task_runs_once_a_period_however_many_schedulers(standalone: Standalone, huey: Any) -> None:
