@@ -282,6 +282,9 @@ class ReliableHuey(Huey):
         if doing is not None and doing.task is task:
             doing.outcome = _OUTCOMES.get(signal, doing.outcome)
             doing.interrupted = doing.interrupted or signal == signals.SIGNAL_INTERRUPTED
+        if doing is None or doing.begun:
+            super()._emit(signal, task, *args, **kwargs)
+            return
         with _not_yet(doing):
             super()._emit(signal, task, *args, **kwargs)
 

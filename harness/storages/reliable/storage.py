@@ -9,6 +9,7 @@ import calendar
 import datetime
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -199,10 +200,17 @@ class ReliableStorage(RedisStorage):
         if step.back and step.settle is None:
             patience_s = HAND_BACK_PATIENCE_S
         reply = self._call(scripts.STEP, arguments, further, patience_s=min(patience_s, self._patience_s))
-        settled, now_ms, next_ms, moved, returned, handed, leased, callback = reply
+        settled, now_ms, next_ms, leased, revoked, members, rest = reply
+        if leased:
+            delivery = _delivery(step.claim or b"", leased, revoked, members, now_ms)
+            if rest is None:
+                return Answer(settled.decode(), delivery)
+        else:
+            delivery = None
+        moved, returned, handed, callback = rest or ((), (), (), b"")
         return Answer(
             settled=settled.decode(),
-            delivery=_delivery(leased, now_ms) if leased else None,
+            delivery=delivery,
             next_ms=None if next_ms < 0 else next_ms,
             returned=tuple((claim, entry) for claim, entry in returned),
             moved=tuple(moved),
@@ -496,6 +504,8 @@ class ReliableStorage(RedisStorage):
         for key in (*vars(self.keys).values(), self.queue_key, self.schedule_key):
             if key != self.keys.meta:
                 self.conn.delete(key)
+        # The lifetime of the done markers begins anew.
+        self.conn.hdel(self.keys.meta, "rotated")
 
     def epoch_ms(self, ts: datetime.datetime) -> int:
         """Huey's naive time, UTC or local, in ms of the epoch."""
@@ -516,7 +526,8 @@ class ReliableStorage(RedisStorage):
 
     def done_entries(self) -> list[bytes]:
         """Entries that were completed, as far as that is still remembered."""
-        return [*self.conn.hkeys(self.keys.done), *self.conn.hkeys(self.keys.done_old)]
+        markers = {**self.conn.hgetall(self.keys.done_old), **self.conn.hgetall(self.keys.done)}
+        return [entry for entry, claim in markers.items() if claim]
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The tasks that were given up, the oldest first."""
@@ -622,15 +633,24 @@ def _check(lease_s: Any, replicas: Any, max_deliveries: Any, patience_s: Any, re
         )
 
 
-def _delivery(leased: list[Any], now_ms: int) -> Delivery:
-    claim, entry, message, number, fence, revoked, members = leased
+#: Number, fence and the entry's length, in front of entry and message: see `deliver` in step.lua.
+_LEASED = struct.Struct(">IdH")
+
+
+def _delivery(claim: bytes, leased: bytes, revoked: Any, members: Any, now_ms: int) -> Delivery:
+    number, fence, entry_bytes = _LEASED.unpack_from(leased)
+    message_at = _LEASED.size + entry_bytes
+    found = None
+    if revoked is not None:
+        # 0: nothing is stored under either name.
+        found = (None, None) if revoked == 0 else (revoked[0], revoked[1])
     return Delivery(
         claim=claim,
-        entry=entry,
-        message=message,
+        entry=leased[_LEASED.size : message_at],
+        message=leased[message_at:],
         number=number,
         fence=int(fence),
-        revoked=None if revoked is None else (revoked[0], revoked[1]),
+        revoked=found,
         members=None if members is None else tuple(members),
         leased_ms=now_ms,
     )

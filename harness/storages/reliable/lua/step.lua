@@ -5,9 +5,8 @@ local REMEMBER, LEASE, DELIVERIES_MAX, HOLDER = tonumber(ARGV[3]), tonumber(ARGV
 local BATCH, ERRORS_BYTES_MAX = 100, 2000
 local at = 8
 
--- Under maxmemory a script may go on if it has written before, and consumers must: they are what frees memory. This
--- write is one that is always allowed.
-redis.call('hdel', META, 'none')
+-- Under maxmemory a script may go on if it has written before, and consumers must: they are what frees memory. So the
+-- first write of each part is one that is always allowed: HDEL, ZREM, ZPOPMIN.
 
 local function take()
   at = at + 1
@@ -25,15 +24,19 @@ local function unpack_record(record)
     string.sub(record, 22 + holder, 37 + holder), string.sub(record, 38 + holder)
 end
 
+-- Read together: a call costs more than what it does.
+local counters = redis.call('hmget', META, 'rotated', 'fence')
+local records = redis.call('hmget', CLAIMS, ARGV[8], ARGV[7])
+
 local function mark_done(entry, claim)
-  if NOW - tonumber(redis.call('hget', META, 'rotated') or 0) > REMEMBER then
+  if NOW - tonumber(counters[1] or 0) > REMEMBER then
     redis.call('unlink', DONE_OLD)
     if redis.call('exists', DONE) == 1 then redis.call('rename', DONE, DONE_OLD) end
     redis.call('hset', META, 'rotated', NOW)
     redis.call('hset', DONE, entry, claim)
     redis.call('pexpire', DONE, 2 * REMEMBER + 1000)
-  elseif redis.call('hset', DONE, entry, claim) == 1 and redis.call('hlen', DONE) == 1 then
-    redis.call('pexpire', DONE, 2 * REMEMBER + 1000)
+  else
+    redis.call('hset', DONE, entry, claim)
   end
 end
 
@@ -68,10 +71,11 @@ local settled, written, callback = '', false, ''
 local claim = ARGV[8]
 if claim ~= '' then
   local entry, outcome, error = take(), take(), take()
-  local record = redis.call('hget', CLAIMS, claim)
+  local record = records[1]
   local effects = tonumber(take())
   if record then
     settled, written = 'ok', true
+    end_lease(claim)
     for _ = 1, effects do
       local kind = take()
       if kind == 'result' then
@@ -108,8 +112,7 @@ if claim ~= '' then
         redis.call('hdel', CHORDS, chord)
       end
     end
-    end_lease(claim)
-    local _, number = unpack_record(record)
+    local _, number = struct.unpack('>dI4', record)
     if outcome == 'dead' then
       note_failure(entry, number, error)
       redis.call('zadd', DEAD, NOW, entry)
@@ -156,8 +159,12 @@ end
 
 -- Who repeats his request is alive, and keeps what he was given for it.
 local asked = ARGV[7]
-local known = asked ~= '' and redis.call('hget', CLAIMS, asked)
-if known then redis.call('zadd', LEASES, NOW + LEASE, asked) end
+local known = records[2]
+if known and #handed > 0 then known = redis.call('hget', CLAIMS, asked) end
+if known then
+  redis.call('hdel', META, 'none')
+  redis.call('zadd', LEASES, NOW + LEASE, asked)
+end
 
 -- Whose lease ran out has lost his task; it goes back to its old place.
 local returned = {}
@@ -172,17 +179,23 @@ for _, one in ipairs(over) do
 end
 if #moved + #returned > 0 then wake(#moved + #returned) end
 
-if asked == '' then return {settled, NOW, -1, moved, returned, handed, false, callback} end
+-- Mostly there is nothing to tell of these: each part of a reply costs both ends.
+local rest = (#moved + #returned + #handed > 0 or callback ~= '') and {moved, returned, handed, callback}
 
-local function deliver(record)
-  local _, number, fence, _, _, entry = unpack_record(record)
-  local message = redis.call('hget', ENTRIES, entry)
+local function nothing(wait)
+  return {settled, NOW, wait, false, false, false, rest}
+end
+
+if asked == '' then return nothing(-1) end
+
+local function deliver(number, fence, entry, message)
   local revoked, members = false, false
   if string.sub(message, 1, 4) == '\0hr1' then
     local _, id_bytes, key_bytes, chord_bytes, first = struct.unpack('>dHHH', message, 5)
     local id = string.sub(message, first, first + id_bytes - 1)
     local key = string.sub(message, first + id_bytes, first + id_bytes + key_bytes - 1)
     revoked = redis.call('hmget', RESULTS, 'r:' .. id, key)
+    if not revoked[1] and not revoked[2] then revoked = 0 end
     if chord_bytes > 0 then
       first = first + id_bytes + key_bytes
       local chord = string.sub(message, first, first + chord_bytes - 1)
@@ -192,19 +205,24 @@ local function deliver(record)
       end
     end
   end
-  -- Numbers beyond 2^53 would lose digits as Redis integers never do; the fence goes as text.
-  return {asked, entry, message, number, string.format('%.0f', fence), revoked, members}
+  -- In one string: number, fence (as a Lua number, which is a double) and the entry's length; entry; message.
+  local leased = struct.pack('>I4dH', number, fence, #entry) .. entry .. message
+  return {settled, NOW, -1, leased, revoked, members, rest}
 end
 
-if known then return {settled, NOW, -1, moved, returned, handed, deliver(known), callback} end
+if known then
+  local _, number, fence, _, _, entry = unpack_record(known)
+  return deliver(number, fence, entry, redis.call('hget', ENTRIES, entry))
+end
 -- The repeat of a settlement, and nothing leased with it: nothing was there, or what was is done by now. A request that
 -- arrives so late would lease for nobody; its sender asks anew.
-if settled ~= '' and not written then return {settled, NOW, 0, moved, returned, handed, false, callback} end
+if settled ~= '' and not written then return nothing(0) end
 for _ = 1, BATCH do
   local top = redis.call('zpopmin', QUEUE)
   if #top == 0 then break end
   local seq, entry = string.sub(top[1], 1, 16), string.sub(top[1], 17)
-  if redis.call('hexists', ENTRIES, entry) == 1 then
+  local message = redis.call('hget', ENTRIES, entry)
+  if message then
     local failed = redis.call('hget', TRIES, entry)
     local number = 1 + (failed and tonumber(string.match(failed, '^%d+')) or 0)
     if number > DELIVERIES_MAX then
@@ -212,17 +230,17 @@ for _ = 1, BATCH do
       redis.call('zadd', DEAD, NOW, entry)
     else
       -- Microseconds, or one more than the last: it grows even where a failover has rolled the last one back.
-      local fence = math.max(clock[1] * 1000000 + clock[2], tonumber(redis.call('hget', META, 'fence') or 0) + 1)
+      local fence = math.max(clock[1] * 1000000 + clock[2], tonumber(counters[2] or 0) + 1)
       redis.call('hset', META, 'fence', string.format('%.0f', fence))
       local record = pack(tonumber(top[2]), number, fence, HOLDER, seq, entry)
       redis.call('hset', CLAIMS, asked, record)
       redis.call('zadd', LEASES, NOW + LEASE, asked)
-      return {settled, NOW, -1, moved, returned, handed, deliver(record), callback}
+      return deliver(number, fence, entry, message)
     end
   end
 end
 
-if redis.call('zcard', QUEUE) > 0 then return {settled, NOW, 0, moved, returned, handed, false, callback} end
+if redis.call('zcard', QUEUE) > 0 then return nothing(0) end
 
 -- Nothing to do. Tokens that are left would only send others to look in vain.
 redis.call('del', WAKE)
@@ -234,4 +252,4 @@ for _, key in ipairs({SCHEDULE, LEASES}) do
     if wait < 0 or left < wait then wait = left end
   end
 end
-return {settled, NOW, wait, moved, returned, handed, false, callback}
+return nothing(wait)
