@@ -42,6 +42,7 @@ class Renewal:
         self._stopped.set()
 
     def _run(self) -> None:
+        missed: set[bytes] = set()
         while not self._stopped.wait(self._interval_s):
             held = list(self._held)
             if not held:
@@ -52,7 +53,8 @@ class Renewal:
                 # The next round tries again; whoever loses his lease is told when he settles.
                 logger.warning("Leases of %d tasks could not be renewed: %s", len(held), error)
                 continue
-            for claim in lost:
-                if claim in self._held:
-                    self.drop(claim)
-                    logger.warning("A lease was lost before its task was done: somebody else has the task now.")
+            # Once may be chance: a task that has just been settled is not yet dropped here.
+            for claim in missed.intersection(lost, self._held):
+                self.drop(claim)
+                logger.warning("A lease was lost before its task was done: somebody else has the task now.")
+            missed = set(lost)

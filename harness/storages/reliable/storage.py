@@ -44,6 +44,8 @@ from harness.storages.sentinel import RedisSentinelStorage
 
 #: A worker that waits for a task asks at most this long; then it looks whether it is to stop, and asks again.
 CLAIM_PATIENCE_S = 2.0
+#: Longest time for which a worker has the server wait; shorter than any time-out of a socket.
+POP_S_MAX = 1.0
 #: A process that is told to end hands back what it holds within this.
 HAND_BACK_PATIENCE_S = 3.0
 #: Before it does, it waits so long for answers that are under way.
@@ -128,6 +130,8 @@ class ReliableStorage(RedisStorage):
         _check(lease_s, replicas, max_deliveries, patience_s, remember_s)
         super().__init__(name, *arguments, **kwargs)
         self.lease_s, self.max_deliveries = float(lease_s), max_deliveries
+        given_s = self.pool.connection_kwargs.get("socket_timeout") if self.pool is not None else None
+        self._pop_s = min(POP_S_MAX, given_s / 2) if given_s else POP_S_MAX
         #: Whether naive times are UTC; Huey says.
         self.utc = True
         #: Makes one of our messages of a stock storage's; Huey says how.
@@ -312,7 +316,7 @@ class ReliableStorage(RedisStorage):
             if wait_s <= 0:
                 return None
             # The server's answer must come before the socket's time-out.
-            self.wire.pop(self.keys.wake, min(wait_s, 1.0))
+            self.wire.pop(self.keys.wake, min(wait_s, self._pop_s))
 
     def settle(self, settle: Settle) -> Answer:
         """End a delivery; lease the next one with it, if this worker goes on."""
