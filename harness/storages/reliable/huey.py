@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import datetime
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,19 +59,6 @@ _OUTCOMES = {
 
 class GivenUp(HueyException):
     """The error of a task that was given out `max_deliveries` times, and never completed."""
-
-
-class _Task:
-    """A task in a worker's hands."""
-
-    def __init__(self, task: Any, handling: Handling) -> None:
-        self.task = task
-        self.handling = handling
-        self.outcome: str | None = "failed"
-        self.begun = False
-        self.interrupted = False
-        #: Of the chord that it is a member of.
-        self.callback: Any = None
 
 
 class ReliableHuey(Huey):
@@ -152,18 +140,18 @@ class ReliableHuey(Huey):
         delivery: Delivery | None = task.__dict__.pop("_delivery", None)
         if delivery is None:
             return super().execute(task, timestamp)
-        doing = _Task(task, Handling(delivery))
+        doing = Handling(delivery, task)
         local = self.storage.local
-        outer, local.handling = local.handling, doing.handling
-        self._doing[delivery.claim] = doing
+        outer, local.handling = local.handling, doing
+        own_execute = task.__dict__.get("execute")
         error = ""
         value = None
         try:
             if delivery.number > self.storage.max_deliveries:
                 error = self._bury(doing)
             else:
-                with _bracketed(doing):
-                    value = super().execute(task, timestamp or self._time_of(delivery))
+                task.execute = _bracketed(doing, task.execute)
+                value = super().execute(task, timestamp or self._time_of(delivery))
         except Exception as failure:
             logger.exception("The end of task %s could not be carried out.", task.id)
             error = f"{type(failure).__name__}: {failure}"
@@ -176,7 +164,10 @@ class ReliableHuey(Huey):
             raise
         finally:
             local.handling = outer
-            self._doing.pop(delivery.claim, None)
+            # Huey may hand the same object on to a retry: leave it as it was.
+            task.__dict__.pop("execute", None)
+            if own_execute is not None:
+                task.execute = own_execute
         if doing.interrupted:
             self.storage.hand_back(Back(delivery))
             return None
@@ -188,32 +179,24 @@ class ReliableHuey(Huey):
             # It ran, and running it again would not mend its end: keep it where somebody sees it.
             self._settle(Settle(delivery, "dead", error=error, **_kept(doing)), task, doing.callback)
             return None
-        handling = doing.handling
         self._settle(
             Settle(
                 delivery,
                 doing.outcome,
-                puts=tuple(handling.puts),
-                results=tuple(handling.results),
-                deletes=tuple(handling.deletes),
-                members=tuple(handling.members),
+                puts=tuple(doing.puts),
+                results=tuple(doing.results),
+                deletes=tuple(doing.deletes),
+                members=tuple(doing.members),
             ),
             task,
             doing.callback,
         )
         return value
 
-    @property
-    def _doing(self) -> dict[bytes, _Task]:
-        """What is being executed, by claim."""
-        found: dict[bytes, _Task] = self.__dict__.setdefault("_doing_now", {})
-        return found
-
-    def _current(self) -> _Task | None:
+    def _current(self) -> Handling | None:
         """What this worker is executing."""
         local = getattr(self.storage, "local", None)
-        handling = None if local is None else local.handling
-        return None if handling is None else self._doing.get(handling.delivery.claim)
+        return None if local is None else local.handling
 
     def _settle(self, settle: Settle, task: Any, callback: Any = None) -> None:
         answer = self.storage.settle(settle)
@@ -226,13 +209,14 @@ class ReliableHuey(Huey):
         if task is not None:
             self._emit(SIGNAL_REFUSED, task)
 
-    def _time_of(self, delivery: Delivery) -> datetime.datetime:
-        """Now; not before the server's clock when it leased the task, by which the task was due."""
+    def _time_of(self, delivery: Delivery) -> datetime.datetime | None:
+        """The server's clock when it leased the task, by which the task was due, where ours is behind it; else None."""
+        if delivery.leased_ms <= time.time() * 1000:
+            return None
         leased = datetime.datetime.fromtimestamp(delivery.leased_ms / 1000, datetime.UTC if self.utc else None)
-        now: datetime.datetime = self._get_timestamp()
-        return max(now, leased.replace(tzinfo=None))
+        return leased.replace(tzinfo=None)
 
-    def _bury(self, doing: _Task) -> str:
+    def _bury(self, doing: Handling) -> str:
         """Give a task up: its result, its error handler and its chord learn of it, as of any final failure."""
         task = doing.task
         failure = GivenUp(f"given up after {self.storage.max_deliveries} deliveries")
@@ -257,14 +241,14 @@ class ReliableHuey(Huey):
     def is_revoked(self, task: Any, timestamp: datetime.datetime | None = None, peek: bool = True) -> bool:
         doing = self._current()
         first_look = doing is not None and doing.task is task and not doing.begun
-        if first_look and doing is not None and doing.handling.delivery.revoked == (None, None):
+        if first_look and doing is not None and doing.delivery.revoked == (None, None):
             # What was stored when it was leased came along with it: mostly nothing.
             return False
         return bool(super().is_revoked(task, timestamp, peek))
 
     def _check_chord(self, config: Any, value: Any) -> None:
         doing = self._current()
-        if doing is None or not doing.handling.collecting:
+        if doing is None or not doing.collecting:
             super()._check_chord(config, value)
             return
         chord = str(config.cid).encode()
@@ -273,9 +257,7 @@ class ReliableHuey(Huey):
         doing.callback = config.callback
         message = self.serialize_task(config.callback, chord)
         callback = Put(new_entry(message), message, config.callback.priority or 0)
-        doing.handling.members.append(
-            Member(chord, config.idx, config.size, self.serializer.serialize(value), callback)
-        )
+        doing.members.append(Member(chord, config.idx, config.size, self.serializer.serialize(value), callback))
 
     def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         doing = self._current()
@@ -321,7 +303,7 @@ class ReliableHuey(Huey):
         doing = self._current()
         if doing is None:
             raise RuntimeError("current_fence() is for the inside of a task that a consumer runs.")
-        return doing.handling.delivery.fence
+        return doing.delivery.fence
 
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """Tasks that were given up, the oldest first; `huey.deserialize_task(letter.message)` makes a task of one."""
@@ -354,51 +336,35 @@ class ReliableClusterHuey(ReliableHuey):
     storage_class = ReliableClusterStorage
 
 
-def _kept(doing: _Task) -> dict[str, Any]:
+def _kept(doing: Handling) -> dict[str, Any]:
     """Of a task that is buried by this worker what others wait for; of one whose end failed half-way, nothing."""
     if doing.outcome != "dead":
         return {}
-    handling = doing.handling
-    return {
-        "puts": tuple(handling.puts),
-        "results": tuple(handling.results),
-        "members": tuple(handling.members),
-    }
+    return {"puts": tuple(doing.puts), "results": tuple(doing.results), "members": tuple(doing.members)}
 
 
-@contextmanager
-def _bracketed(doing: _Task) -> Iterator[None]:
-    """Know when the task's body begins and ends: what it does itself takes effect at once."""
-    task, handling = doing.task, doing.handling
-    own = task.__dict__.get("execute")
-    body = task.execute
+def _bracketed(doing: Handling, body: Callable[[], Any]) -> Callable[[], Any]:
+    """The task's body, known to have begun and ended: what it does itself takes effect at once."""
 
     def bracketed() -> Any:
         doing.begun = True
-        handling.collecting = False
+        doing.collecting = False
         try:
             return body()
         finally:
-            handling.collecting = True
+            doing.collecting = True
 
-    task.execute = bracketed
-    try:
-        yield
-    finally:
-        if own is None:
-            del task.execute
-        else:
-            task.execute = own
+    return bracketed
 
 
 @contextmanager
-def _not_yet(doing: _Task | None) -> Iterator[None]:
+def _not_yet(doing: Handling | None) -> Iterator[None]:
     """Before the body runs, hooks and receivers of signals act at once; after it, with the task's end."""
     if doing is None or doing.begun:
         yield
         return
-    before, doing.handling.collecting = doing.handling.collecting, False
+    before, doing.collecting = doing.collecting, False
     try:
         yield
     finally:
-        doing.handling.collecting = before
+        doing.collecting = before

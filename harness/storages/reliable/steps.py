@@ -18,6 +18,7 @@ MAGIC = b"\0hr1"
 #: After it: priority; lengths of the task's id, of the key that revokes its class, of its chord's id; then those three.
 _HEADER = struct.Struct(">dHHH")
 _HEADER_BYTES = len(MAGIC) + _HEADER.size
+_ID_BYTES_AT = len(MAGIC) + 8
 
 
 class Envelope(NamedTuple):
@@ -55,7 +56,15 @@ def unseal(message: bytes) -> Envelope:
 
 def new_entry(message: bytes) -> bytes:
     """An id for one more entry with that message."""
-    return os.urandom(TOKEN_BYTES) + unseal(message).task_id[:TASK_ID_BYTES_MAX]
+    return os.urandom(TOKEN_BYTES) + task_id_of(message)[:TASK_ID_BYTES_MAX]
+
+
+def task_id_of(message: bytes) -> bytes:
+    """The id of the task in a message of ours; else nothing."""
+    if message[:4] != MAGIC:
+        return b""
+    id_bytes = int.from_bytes(message[_ID_BYTES_AT : _ID_BYTES_AT + 2], "big")
+    return message[_HEADER_BYTES : _HEADER_BYTES + id_bytes]
 
 
 def new_claim() -> bytes:

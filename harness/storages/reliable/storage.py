@@ -61,12 +61,18 @@ BATCH = 1000
 
 @dataclass
 class Handling:
-    """A delivery that is being executed, and what is to be handed over with its end.
+    """A delivery that is being executed, how far that has come, and what is to be handed over with its end.
 
-    `collecting`: what the storage is asked for now becomes part of that end; not so in the task's own body.
+    `collecting`: what the storage is asked for now becomes part of that end; not so in the task's own body, which has
+    `begun` then. `outcome` is how it ended as far as is known. `callback`: of the chord that the task is a member of.
     """
 
     delivery: Delivery
+    task: Any = None
+    outcome: str | None = "failed"
+    begun: bool = False
+    interrupted: bool = False
+    callback: Any = None
     collecting: bool = True
     puts: list[Put] = field(default_factory=list)
     results: list[tuple[bytes, bytes]] = field(default_factory=list)
