@@ -16,7 +16,7 @@ from harness.faults.targets import (
     one,
     several,
 )
-from harness.protocols import HarnessError, Node
+from harness.protocols import HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
 #: A cut is proven by a datagram that does not arrive, which takes this long for each link probed.
@@ -75,9 +75,13 @@ class PartitionInjection:
         return tuple(classes)
 
     def _probed(self) -> list[tuple[Node, Node]]:
-        """A few of the links, spread over all of them."""
-        step = max(1, len(self._links) // PROBES_MAX)
-        return self._links[::step][:PROBES_MAX]
+        """A few of the links, spread over all of them. A producer may be done, and its container's network gone."""
+        up = {
+            node.spec.name for node in {id(one): one for link in self._links for one in link}.values() if _is_up(node)
+        }
+        links = [link for link in self._links if all(node.spec.name in up for node in link)]
+        step = max(1, len(links) // PROBES_MAX)
+        return links[::step][:PROBES_MAX]
 
     def inject(self) -> str:
         """See datagrams pass, cut, read the rules back, see datagrams no longer pass."""
@@ -115,6 +119,10 @@ class PartitionInjection:
 
     def _names(self) -> frozenset[tuple[str, str]]:
         return frozenset((a.spec.name, b.spec.name) for a, b in self._links)
+
+
+def _is_up(node: Node) -> bool:
+    return node.state() in (NodeState.RUNNING, NodeState.PAUSED)
 
 
 def _link(source: Node, target: Node) -> str:

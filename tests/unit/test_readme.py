@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BACKENDS
+from harness.evidence import table
 from harness.scenario_file import read_scenarios
 from tests.unit.test_plugin import collected
 
@@ -47,6 +49,11 @@ def test_the_scenario_is_valid() -> None:
 def test_the_storage_can_be_imported() -> None:
     first_line = example("python").splitlines()[0]
     exec(compile(first_line, "README.md", "exec"), {})
+
+
+def test_the_evidence_is_what_was_measured() -> None:
+    """The table is made from docs/evidence.json, and that by `make evidence`."""
+    assert table(json.loads((ROOT / "docs" / "evidence.json").read_text()), "local") in README
 
 
 def test_every_backend_is_in_the_table() -> None:
