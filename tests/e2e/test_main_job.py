@@ -15,8 +15,8 @@ SCENARIOS = {
     for scenario in read_scenarios(path.read_bytes(), path.name)
     if scenario.topologies is None or "cluster" in scenario.topologies
 }
-#: Where containers differ from namespaces: whole nodes that end and freeze, links that are cut, programs told to stop.
-ON_DOCKER = {"partition-minority", "primary-loss", "primary-pause", "replies-lost", "worker-crash", "worker-stop"}
+#: Where containers differ from namespaces: whole nodes that end, links that are cut, programs told to stop.
+ON_DOCKER = {"partition-minority", "primary-loss", "worker-crash", "worker-stop"}
 BROKEN = {"Drops": "lost", "Duplicates": "duplicated", "Invents": "unexpected"}
 
 
@@ -40,7 +40,7 @@ def test_a_cluster_keeps_what_it_promises(tmp_path: Path, runtime: str, scenario
         expected = "invalid" if scenario == "empty-restart" else "valid"
         assert verdict["validity"] == expected, (scenario, verdict["reasons"], verdict["checks"])
         assert not anomalies(verdict, covered=False), (scenario, verdict["checks"])
-    assert sum(verdict["counts"]["acknowledged"] for verdict in verdicts.values()) >= 20_000
+    assert sum(verdict["counts"]["acknowledged"] for verdict in verdicts.values()) >= 2_000 * len(scenarios)
     assert job.exit == 0, job.output
     assert (tmp_path / "latest" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "latest" / "junit.xml").exists()
