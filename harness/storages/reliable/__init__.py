@@ -9,8 +9,8 @@ from harness.storages.reliable.huey import (
     ReliableRedisHuey,
     ReliableSentinelHuey,
 )
+from harness.storages.reliable.letters import DeadLetter
 from harness.storages.reliable.storage import (
-    DeadLetter,
     ReliableClusterStorage,
     ReliableRedisStorage,
     ReliableSentinelStorage,

@@ -19,11 +19,11 @@ from huey.exceptions import HueyException
 from huey.utils import Error
 
 from harness.storages.reliable.consumer import ReliableConsumer
+from harness.storages.reliable.handling import Handling
+from harness.storages.reliable.letters import DeadLetter
 from harness.storages.reliable.locks import ReliableLock
 from harness.storages.reliable.steps import Back, Delivery, Envelope, Member, Put, Settle, new_entry, unseal
 from harness.storages.reliable.storage import (
-    DeadLetter,
-    Handling,
     ReliableClusterStorage,
     ReliableRedisStorage,
     ReliableSentinelStorage,

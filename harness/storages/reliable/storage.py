@@ -9,29 +9,27 @@ import calendar
 import datetime
 import os
 import socket
-import struct
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from huey.exceptions import ConfigurationError
 from huey.storage import RedisStorage
 
 from harness.storages import options
 from harness.storages.cluster import RedisClusterStorage
 from harness.storages.reliable import scripts
+from harness.storages.reliable.arguments import check
+from harness.storages.reliable.codec import Notify, answer_of, entry_of, settlement
+from harness.storages.reliable.handling import Local
 from harness.storages.reliable.keys import Keys
+from harness.storages.reliable.letters import DeadLetter, dead_letter, letter_id
 from harness.storages.reliable.renewal import Renewal
 from harness.storages.reliable.routes import OneServer, Service, SlotOwner
 from harness.storages.reliable.scripts import Call, score_of
 from harness.storages.reliable.steps import (
-    TOKEN_BYTES,
     Answer,
     Back,
     Delivery,
-    Member,
     Put,
     Settle,
     Step,
@@ -59,55 +57,6 @@ BURIALS_TRIED = 3
 BATCH = 1000
 
 
-@dataclass
-class Handling:
-    """A delivery that is being executed, how far that has come, and what is to be handed over with its end.
-
-    `collecting`: what the storage is asked for now becomes part of that end; not so in the task's own body, which has
-    `begun` then. `outcome` is how it ended as far as is known. `callback`: of the chord that the task is a member of.
-    """
-
-    delivery: Delivery
-    task: Any = None
-    outcome: str | None = "failed"
-    begun: bool = False
-    interrupted: bool = False
-    callback: Any = None
-    collecting: bool = True
-    puts: list[Put] = field(default_factory=list)
-    results: list[tuple[bytes, bytes]] = field(default_factory=list)
-    deletes: list[bytes] = field(default_factory=list)
-    members: list[Member] = field(default_factory=list)
-
-
-class _Local(threading.local):
-    """Of one worker."""
-
-    handling: Handling | None = None
-    #: Leased together with the end of the last task.
-    ahead: Delivery | None = None
-    #: The claim of a lease that was asked for, and whose answer never came: asked for again under the same id.
-    open_claim: bytes | None = None
-    #: Whether to lease the next task with the end of this one.
-    goes_on: Callable[[], bool] | None = None
-    #: Whether this is a scheduler, for which due tasks are moved, not handed out.
-    moves_schedule = False
-    #: A task's id, and what it is to be enqueued once for.
-    once = (b"", b"")
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A task that was given up. `errors` say what became of its last deliveries, the oldest first."""
-
-    id: str
-    entry: bytes
-    message: bytes
-    deliveries: int
-    errors: tuple[str, ...]
-    died_at: datetime.datetime
-
-
 class ReliableStorage(RedisStorage):
     """What the three storages share; see docs/delivery.md for the protocol.
 
@@ -133,7 +82,7 @@ class ReliableStorage(RedisStorage):
         remember_s: float = 60.0,
         **kwargs: Any,
     ) -> None:
-        _check(lease_s, replicas, max_deliveries, patience_s, remember_s)
+        check(lease_s, replicas, max_deliveries, patience_s, remember_s)
         super().__init__(name, *arguments, **kwargs)
         self.lease_s, self.max_deliveries = float(lease_s), max_deliveries
         given_s = self.pool.connection_kwargs.get("socket_timeout") if self.pool is not None else None
@@ -155,7 +104,7 @@ class ReliableStorage(RedisStorage):
         }
         self._replicas = replicas
         self._step_head = words(round(remember_s * 1000), round(lease_s * 1000), max_deliveries + BURIALS_TRIED)
-        self.local = _Local()
+        self.local = Local()
         self._wire: tuple[int, Wire] | None = None
         # By process: what a parent holds, it renews.
         self._renewals: dict[int, Renewal] = {}
@@ -199,7 +148,7 @@ class ReliableStorage(RedisStorage):
             arguments.append(b"")
         else:
             patience_s = self._patience_s
-            arguments += self._settle(step.settle, further)
+            arguments += settlement(step.settle, self._notify_of_results(), further)
             # Two for what the wire puts in front.
             effects_end = b"%d" % (len(arguments) + 2)
         arguments.append(b"%d" % len(step.back))
@@ -210,53 +159,10 @@ class ReliableStorage(RedisStorage):
         if step.back and step.settle is None:
             patience_s = HAND_BACK_PATIENCE_S
         reply = self._call(scripts.STEP, arguments, further, patience_s=min(patience_s, self._patience_s))
-        settled, now_ms, next_ms, leased, revoked, members, rest = reply
-        if leased:
-            delivery = _delivery(step.claim or b"", leased, revoked, members, now_ms)
-            if rest is None:
-                return Answer(settled.decode(), delivery)
-        else:
-            delivery = None
-        moved, returned, handed, callback = rest or ((), (), (), b"")
-        return Answer(
-            settled=settled.decode(),
-            delivery=delivery,
-            next_ms=None if next_ms < 0 else next_ms,
-            returned=tuple((claim, entry) for claim, entry in returned),
-            moved=tuple(moved),
-            handed=tuple(bool(one) for one in handed),
-            callback=callback,
-        )
+        return answer_of(step, reply)
 
-    def _settle(self, settle: Settle, further: list[bytes]) -> list[bytes]:
-        """The arguments of a settlement; keys that only it has are put into `further`."""
-        delivery = settle.delivery
-        effects: list[bytes] = []
-        count = 0
-        for key in settle.deletes:
-            effects += (b"delete", key)
-        for key, value in settle.results:
-            effects += (b"result", key, value)
-            if self.notify_result:
-                further.append(f"{self.notify_prefix}{key.decode()}".encode())
-                place = len(scripts.STEP.roles) + len(further)
-                effects += (b"notify", b"%d" % place, b"%d" % self.notify_result_ttl)
-                count += 1
-        for put in settle.puts:
-            if put.eta_ms is None:
-                effects += (b"queue", put.entry, put.message, score_of(put.priority))
-            else:
-                effects += (b"schedule", put.entry, put.message, b"%d" % put.eta_ms)
-        for one in settle.members:
-            effects += (b"member", one.chord, b"%d" % one.index, b"%d" % one.size, one.value)
-            effects += (one.callback.entry, one.callback.message, score_of(one.callback.priority))
-        # A retry carries them itself; of a dead letter they are still wanted.
-        if delivery.members is not None and settle.outcome != "dead":
-            effects += (b"chord", unseal(delivery.message).chord, b"%d" % len(delivery.members))
-            count += 1
-        count += len(settle.deletes) + len(settle.results) + len(settle.puts) + len(settle.members)
-        error = settle.error.encode(errors="replace")
-        return [delivery.claim, delivery.entry, (settle.outcome or "").encode(), error, b"%d" % count, *effects]
+    def _notify_of_results(self) -> Notify | None:
+        return Notify(self.notify_prefix.encode(), self.notify_result_ttl) if self.notify_result else None
 
     def _call(
         self,
@@ -531,7 +437,7 @@ class ReliableStorage(RedisStorage):
         return {
             "queued": self.enqueued_items(),
             "scheduled": self.scheduled_items(),
-            "leased": self._messages([_entry_of(record) for record in records.values()]),
+            "leased": self._messages([entry_of(record) for record in records.values()]),
         }
 
     def done_entries(self) -> list[bytes]:
@@ -542,18 +448,18 @@ class ReliableStorage(RedisStorage):
     def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
         """The tasks that were given up, the oldest first."""
         reply = self._call(scripts.DEAD, [b"list", b"%d" % limit])
-        return [_dead_letter(*one) for one in reply[2]]
+        return [dead_letter(*one) for one in reply[2]]
 
-    def retry_dead(self, letter_id: str) -> bool:
+    def retry_dead(self, name: str) -> bool:
         """Line a dead letter up again, as if it had never been given out. False when there is none of that id."""
-        return self._dead(b"retry", letter_id)
+        return self._dead(b"retry", name)
 
-    def drop_dead(self, letter_id: str) -> bool:
+    def drop_dead(self, name: str) -> bool:
         """Forget a dead letter. False when there is none of that id."""
-        return self._dead(b"drop", letter_id)
+        return self._dead(b"drop", name)
 
-    def _dead(self, doing: bytes, letter_id: str) -> bool:
-        found = [entry for entry in self.conn.zrange(self.keys.dead, 0, -1) if _letter_id(entry) == letter_id]
+    def _dead(self, doing: bytes, name: str) -> bool:
+        found = [entry for entry in self.conn.zrange(self.keys.dead, 0, -1) if letter_id(entry) == name]
         token = os.urandom(8)
         return bool(found) and self._call(scripts.DEAD, [doing, found[0], token])[0] == b"ok"
 
@@ -621,67 +527,3 @@ def _soon(kwargs: dict[str, Any]) -> dict[str, Any]:
         "socket_connect_timeout": options.RELIABLE_CONNECT_TIMEOUT_S,
         **kwargs,
     }
-
-
-def _check(lease_s: Any, replicas: Any, max_deliveries: Any, patience_s: Any, remember_s: Any) -> None:
-    """Raises ConfigurationError for what cannot be meant."""
-
-    def is_number(value: Any) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-
-    for name, value in (("lease_s", lease_s), ("patience_s", patience_s), ("remember_s", remember_s)):
-        if not (is_number(value) and value > 0):
-            raise ConfigurationError(f"{name}={value!r}: a number of seconds greater than 0 is wanted.")
-    if replicas != "alive" and not (isinstance(replicas, int) and not isinstance(replicas, bool) and replicas >= 0):
-        raise ConfigurationError(f'replicas={replicas!r}: a number of replicas, 0 or more, or "alive" is wanted.')
-    if not (isinstance(max_deliveries, int) and not isinstance(max_deliveries, bool) and max_deliveries >= 1):
-        raise ConfigurationError(f"max_deliveries={max_deliveries!r}: a number of deliveries, 1 or more, is wanted.")
-    if remember_s < 2 * patience_s:
-        raise ConfigurationError(
-            f"remember_s={remember_s!r} must be at least twice patience_s={patience_s!r}: the repeat of a request must "
-            "still find what became of it."
-        )
-
-
-#: Number, fence and the entry's length, in front of entry and message: see `deliver` in step.lua.
-_LEASED = struct.Struct(">IdH")
-
-
-def _delivery(claim: bytes, leased: bytes, revoked: Any, members: Any, now_ms: int) -> Delivery:
-    number, fence, entry_bytes = _LEASED.unpack_from(leased)
-    message_at = _LEASED.size + entry_bytes
-    found = None
-    if revoked is not None:
-        # 0: nothing is stored under either name.
-        found = (None, None) if revoked == 0 else (revoked[0], revoked[1])
-    return Delivery(
-        claim=claim,
-        entry=leased[_LEASED.size : message_at],
-        message=leased[message_at:],
-        number=number,
-        fence=int(fence),
-        revoked=found,
-        members=None if members is None else tuple(members),
-        leased_ms=now_ms,
-    )
-
-
-def _entry_of(record: bytes) -> bytes:
-    """See `pack` in step.lua."""
-    return record[21 + record[20] + 16 :]
-
-
-def _letter_id(entry: bytes) -> str:
-    return entry[TOKEN_BYTES:].decode(errors="replace") or entry.hex()
-
-
-def _dead_letter(entry: bytes, died_ms: bytes, message: bytes, failed: bytes) -> DeadLetter:
-    number, *errors = failed.decode(errors="replace").split("\n")
-    return DeadLetter(
-        id=_letter_id(entry),
-        entry=entry,
-        message=message,
-        deliveries=int(number or 0),
-        errors=tuple(error for error in errors if error),
-        died_at=datetime.datetime.fromtimestamp(float(died_ms) / 1000, datetime.UTC),
-    )
