@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
+from harness.storages.reliable.storage import ReliableStorage
 
 from .servers import Cluster, SentinelSet, Standalone, running
 
@@ -14,6 +17,23 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]
     servers = Standalone(tmp_path_factory.mktemp("standalone"))
     with running(servers):
         yield servers
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hundreds of queues in one process, with connections and a thread each, would be too many."""
+    made: list[ReliableStorage] = []
+    plain = ReliableStorage.__init__
+
+    def noted(self: ReliableStorage, *args: Any, **kwargs: Any) -> None:
+        plain(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(ReliableStorage, "__init__", noted)
+    yield
+    for storage in made:
+        storage.renewal.stop()
+        storage.wire.close()
 
 
 @pytest.fixture(scope="session")

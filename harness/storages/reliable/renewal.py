@@ -15,38 +15,53 @@ TIMES_A_LEASE = 3
 class Renewal:
     """The claims (and owners of locks) of one process, and the thread that renews their leases.
 
-    The thread is started with the first claim, and ends with the process or by `stop`. What was found to be lost is
-    noted, and no longer renewed.
+    The thread is started with the first claim, and ends when it has found nothing to renew for a lease, by `stop`, or
+    with the process. What was found to be lost is noted, and no longer renewed.
     """
 
     def __init__(self, lease_s: float, renew: Callable[[Sequence[bytes]], Sequence[bytes]]) -> None:
         self._interval_s = lease_s / TIMES_A_LEASE
         self._renew = renew
         self._held: dict[bytes, None] = {}
-        self._thread: threading.Thread | None = None
-        self._stopped = threading.Event()
+        #: Of the thread that runs now; None = there is none.
+        self._stopped: threading.Event | None = None
 
     def hold(self, claim: bytes) -> None:
         """Renew it from now on."""
         self._held[claim] = None
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="huey-leases", daemon=True)
-            self._thread.start()
+        if self._stopped is None:
+            self._start()
 
     def drop(self, claim: bytes) -> None:
         """No longer."""
         self._held.pop(claim, None)
 
     def stop(self) -> None:
-        """End the thread, after the request that it may be in."""
-        self._stopped.set()
+        """End the thread, after the request that it may be in; it starts again with the next claim."""
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.set()
 
-    def _run(self) -> None:
+    def _start(self) -> None:
+        # Two threads that come here together start two, which does no harm: the first to find nothing ends both.
+        self._stopped = stopped = threading.Event()
+        threading.Thread(target=self._run, args=(stopped,), name="huey-leases", daemon=True).start()
+
+    def _run(self, stopped: threading.Event) -> None:
         missed: set[bytes] = set()
-        while not self._stopped.wait(self._interval_s):
+        idle = 0
+        while not stopped.wait(self._interval_s):
             held = list(self._held)
             if not held:
-                continue
+                idle += 1
+                if idle < TIMES_A_LEASE:
+                    continue
+                self.stop()
+                # Whoever took a claim just before that saw a thread that was about to end.
+                if self._held and self._stopped is None:
+                    self._start()
+                return
+            idle = 0
             try:
                 lost = self._renew(held)
             except Exception as error:

@@ -195,6 +195,9 @@ class ReliableStorage(RedisStorage):
     def close(self) -> bool:
         """Close this process's connections; the next operation opens new ones. Whether there were any."""
         closed = False
+        renewal = self._renewals.get(os.getpid())
+        if renewal is not None and not self._held:
+            renewal.stop()
         if self._wire is not None and self._wire[0] == os.getpid():
             self._wire[1].close()
             closed = True
