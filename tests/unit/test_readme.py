@@ -46,6 +46,13 @@ def test_the_scenario_is_valid() -> None:
     assert scenario.name == "slow-mornings"
 
 
+def test_what_was_found_can_be_seen_again() -> None:
+    found = re.search(r"```yaml\n(.+?)```", (ROOT / "docs" / "found.md").read_text(), re.DOTALL)
+    assert found is not None
+    (scenario,) = read_scenarios(found[1].encode(), "found.md")
+    assert scenario.name == "acl-restart"
+
+
 def test_the_storage_can_be_imported() -> None:
     first_line = example("python").splitlines()[0]
     exec(compile(first_line, "README.md", "exec"), {})
