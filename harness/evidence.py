@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.report.model import standing
+
 FOLDER = Path("reports/evidence")
 #: A session of all scenarios on one backend takes minutes.
 SESSION_TIMEOUT_S = 3600
@@ -91,7 +93,7 @@ def fold(folder: Path) -> dict[str, Any]:
             key, {"seeds": [], "valid": 0, "limits": 0, "invalid": 0, "unknown": 0, **dict.fromkeys(SUMMED, 0)}
         )
         row["seeds"].append(verdict["seed"])
-        row[_standing(verdict)] += 1
+        row[standing(verdict)] += 1
         for name in SUMMED:
             row[name] += verdict["counts"].get(name) or 0
         versions[", ".join(f"{name} {version}" for name, version in sorted(verdict["versions"].items()))] = None
@@ -126,13 +128,6 @@ def _cell(row: Mapping[str, Any]) -> str:
     }
     told = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
     return f"{told or '0'} of {row['acknowledged']:,}"
-
-
-def _standing(verdict: Mapping[str, Any]) -> str:
-    if verdict["validity"] != "invalid":
-        return str(verdict["validity"])
-    findings = [finding for check in verdict["checks"] for finding in check["findings"]]
-    return "limits" if findings and all(finding["limit"] for finding in findings) else "invalid"
 
 
 def main(arguments: Iterable[str] | None = None) -> int:

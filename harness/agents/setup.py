@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,15 @@ def load_class(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def as_arguments(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments as a person writes them: JSON made lists of addresses' pairs."""
+    arguments = dict(connection)
+    for key in ("startup_nodes", "sentinels"):
+        if key in arguments:
+            arguments[key] = [tuple(item) for item in arguments[key]]
+    return arguments
+
+
 def make_recorder(orders: dict[str, Any]) -> Recorder:
     """This start's recorder."""
     folder, agent = Path(orders["history"]), orders["agent"]
@@ -53,10 +63,7 @@ def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, A
     from huey.api import Huey
 
     cls = load_class(orders["huey"]["class"])
-    kwargs = dict(orders["huey"]["kwargs"])
-    for key in ("startup_nodes", "sentinels"):
-        if key in kwargs:
-            kwargs[key] = [tuple(item) for item in kwargs[key]]
+    kwargs = as_arguments(orders["huey"]["kwargs"])
     name = orders["huey"]["name"]
     huey = cls(name, **kwargs) if issubclass(cls, Huey) else Huey(name, storage_class=cls, **kwargs)
     workload = load_workload(orders)

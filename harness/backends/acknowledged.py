@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.backends import BACKENDS, QUEUE, Backend
-from harness.backends.stock import APPENDFSYNC
+from harness.backends.stock import APPENDFSYNC, ERASED
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
@@ -17,15 +17,11 @@ _UNDER = (
 )
 PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
 
-_ERASED = (
-    "a primary that comes back empty before anyone fails over takes its replicas' data along (Redis docs: "
-    "replication, Safety of replication when master has persistence turned off); WAIT counts replicas, and is no "
-    "consensus"
-)
-LIMITS = (
-    KnownLimit("erased-primary", "lost", "data-loss", _ERASED, "empty-restart"),
-    KnownLimit("erased-primary", "lost_in_flight", "data-loss", _ERASED, "empty-restart"),
-    KnownLimit("erased-primary", "duplicated", "data-loss", _ERASED, "empty-restart"),
+LIMITS = tuple(
+    KnownLimit(
+        "erased-primary", anomaly, "data-loss", f"{ERASED}; WAIT counts replicas, and is no consensus", "empty-restart"
+    )
+    for anomaly in ("lost", "lost_in_flight", "duplicated")
 )
 
 #: Seconds that a silent consumer keeps a task: longer than scheduling hiccups of a busy machine, short for a run.

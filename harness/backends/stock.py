@@ -35,7 +35,7 @@ _REVOKE = (
     "Huey.execute asks the storage whether the task is revoked before it runs it (huey/api.py, is_revoked); "
     "if that fails, Worker.loop logs the error and the task is gone"
 )
-_ERASED = (
+ERASED = (
     "a primary that comes back empty before anyone fails over takes its replicas' data along (Redis docs: "
     "replication, Safety of replication when master has persistence turned off)"
 )
@@ -72,7 +72,7 @@ FAILOVER = (
     KnownLimit("asynchronous-replication", "duplicated", "failover", _ASYNC, "primary-loss"),
     KnownLimit("asynchronous-replication", "lost", "partition", _ASYNC, "partition-minority"),
     KnownLimit("asynchronous-replication", "duplicated", "partition", _ASYNC, "partition-minority"),
-    KnownLimit("erased-primary", "lost", "data-loss", _ERASED, "empty-restart"),
+    KnownLimit("erased-primary", "lost", "data-loss", ERASED, "empty-restart"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "data-loss", _REPLY, "empty-restart"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "failover", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "partition", _REPLY, "partition-minority"),

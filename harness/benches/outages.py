@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from harness.agents.setup import as_arguments
 from harness.benches.consumers import Consumers
 from harness.benches.queues import Open, Queue
 from harness.benches.servers import primary_with_replicas, topology_of
@@ -100,7 +101,7 @@ def _told(seconds: list[float], aim_s: float) -> dict[str, Any]:
 
 def _failover(topology: Topology, queue: Queue) -> float:
     """One kill in the middle of work; the killed server stays down."""
-    opened = queue.open(**_where(topology))
+    opened = queue.open(**as_arguments(topology.connection()))
     with _Work(opened) as work:
         wait_for(
             lambda: len(work.completed) >= STEADY_TASKS,
@@ -119,15 +120,6 @@ def _failover(topology: Topology, queue: Queue) -> float:
         seconds = since()[0] - began
     opened.close()
     return seconds
-
-
-def _where(topology: Topology) -> dict[str, Any]:
-    """Constructor arguments."""
-    where = dict(topology.connection())
-    for name in ("startup_nodes", "sentinels"):
-        if name in where:
-            where[name] = [tuple(one) for one in where[name]]  # type: ignore[attr-defined]
-    return where
 
 
 class _Work:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import re
 import shlex
-import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -119,20 +117,6 @@ def shop(standalone: Standalone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     huey.flush()
 
 
-@contextlib.contextmanager
-def reliably_consuming(huey: Any) -> Iterator[None]:
-    """A consumer as huey.create_consumer makes it, in threads of this process."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    consumer = huey.create_consumer(workers=2, periodic=False)
-    consumer.start()
-    try:
-        yield
-    finally:
-        consumer.stop(graceful=True)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
 def snippet_with(text: str) -> str:
     """The one piece of code on the page that holds this."""
     (found,) = [one for one in OF_DELIVERY if text in one]
@@ -148,7 +132,7 @@ def perform_all(huey: Any) -> None:
 
 def test_one_servers_snippet(shop: Any, standalone: Standalone) -> None:
     names = run(OF_DELIVERY[0], server=standalone.server.address)
-    with reliably_consuming(names["huey"]):
+    with consuming(names["huey"]):
         assert names["result"].get(blocking=True, timeout=10) == 3
 
 
@@ -158,7 +142,7 @@ def test_the_reliable_sentinels_snippet(sentinel: SentinelSet) -> None:
     huey.flush()
     add = huey.task()(lambda a, b: a + b)
     result = add(1, 2)
-    with reliably_consuming(huey):
+    with consuming(huey):
         assert result.get(blocking=True, timeout=10) == 3
     huey.flush()
 
@@ -168,7 +152,7 @@ def test_the_reliable_clusters_snippet(cluster: Cluster) -> None:
     huey.flush()
     add = huey.task()(lambda a, b: a + b)
     result = add(1, 2)
-    with reliably_consuming(huey):
+    with consuming(huey):
         assert result.get(blocking=True, timeout=10) == 3
     huey.flush()
 
@@ -430,7 +414,7 @@ def use_everything(huey: Any, stock: Any) -> None:
 
     huey.flush()
     stock.storage.enqueue(huey.serialize_task(add.s(0)))
-    with reliably_consuming(huey):
+    with consuming(huey):
         results = [add(1, 2), add.schedule((1,), delay=0.01)]
         both = huey.enqueue(chord([add.s(1), add.s(2)], huey.task()(sum).s()))
         huey.enqueue_once(add.s(3), "once:1")

@@ -8,7 +8,6 @@ moves due tasks in one step and enqueues a periodic task once a period.
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 from huey.consumer import Consumer, Scheduler, Worker
 
@@ -65,6 +64,3 @@ class ReliableConsumer(Consumer):
 
     worker_class = ReliableWorker
     scheduler_class = ReliableScheduler
-
-    def __init__(self, huey: Any, **options: Any) -> None:
-        super().__init__(huey, **options)

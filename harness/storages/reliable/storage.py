@@ -35,6 +35,7 @@ from harness.storages.reliable.steps import (
     Step,
     new_claim,
     new_entry,
+    task_id_of,
     unseal,
 )
 from harness.storages.reliable.wire import Replicas, Route, Wire, words
@@ -334,14 +335,9 @@ class ReliableStorage(RedisStorage):
     def enqueue(self, data: bytes, priority: float | None = None) -> None:
         task_id, once = self.local.once
         # Not what a receiver of the signal `enqueued` enqueues meanwhile.
-        if once and unseal(data).task_id != task_id:
+        if once and task_id_of(data) != task_id:
             once = b""
-        put = Put(new_entry(data), data, priority or 0, once=once)
-        handling = self.local.handling
-        if handling is not None and handling.collecting:
-            handling.puts.append(put)
-        else:
-            self.perform(Step(put=put))
+        self._hand_in(Put(new_entry(data), data, priority or 0, once=once))
 
     def dequeue(self) -> bytes | None:
         """For a Huey that knows nothing of leases: who has the message, has it for good, as from Huey's storages."""
@@ -352,7 +348,10 @@ class ReliableStorage(RedisStorage):
         return delivery.message
 
     def add_to_schedule(self, data: bytes, ts: datetime.datetime) -> None:
-        put = Put(new_entry(data), data, unseal(data).priority, eta_ms=self.epoch_ms(ts))
+        self._hand_in(Put(new_entry(data), data, unseal(data).priority, eta_ms=self.epoch_ms(ts)))
+
+    def _hand_in(self, put: Put) -> None:
+        """At once, or with the end of the task that this worker is about to end."""
         handling = self.local.handling
         if handling is not None and handling.collecting:
             handling.puts.append(put)

@@ -26,6 +26,21 @@ local function line_up(entry, score)
   redis.call('zadd', QUEUE, score, string.format('%016x', seq) .. entry)
 end
 
+-- What a message of ours begins with: steps.py, Envelope. Others (a stock storage's) say nothing of themselves.
+local function is_ours(message)
+  return string.sub(message, 1, 4) == '\0hr1'
+end
+
+local function score_of(message)
+  if not is_ours(message) then return 0 end
+  return -struct.unpack('>d', message, 5)
+end
+
+local function forget_chord(chord, size)
+  for index = 0, size - 1 do redis.call('hdel', CHORDS, chord .. ':' .. index) end
+  redis.call('hdel', CHORDS, chord)
+end
+
 local function completed_by(entry)
   return redis.call('hget', DONE, entry) or redis.call('hget', DONE_OLD, entry)
 end

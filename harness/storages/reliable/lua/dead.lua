@@ -18,26 +18,20 @@ if redis.call('zrem', DEAD, entry) == 0 then
 end
 redis.call('hset', META, 'revived', ARGV[5])
 redis.call('hdel', TRIES, entry)
-local message, priority = redis.call('hget', ENTRIES, entry), 0
+local message = redis.call('hget', ENTRIES, entry)
 if ARGV[3] == 'drop' then
   redis.call('hdel', ENTRIES, entry)
-  if string.sub(message, 1, 4) == '\0hr1' then
+  if is_ours(message) then
     local _, id_bytes, key_bytes, chord_bytes, first = struct.unpack('>dHHH', message, 5)
     local chord = string.sub(message, first + id_bytes + key_bytes, first + id_bytes + key_bytes + chord_bytes - 1)
-    if chord ~= '' then
-      for index = 0, tonumber(redis.call('hget', CHORDS, chord) or 0) - 1 do
-        redis.call('hdel', CHORDS, chord .. ':' .. index)
-      end
-      redis.call('hdel', CHORDS, chord)
-    end
+    if chord ~= '' then forget_chord(chord, tonumber(redis.call('hget', CHORDS, chord) or 0)) end
   end
 else
-  if string.sub(message, 1, 4) == '\0hr1' then priority = struct.unpack('>d', message, 5) end
   -- Nobody's now. Not deleted: the hash would go with its last field, and its lifetime with it.
   for _, key in ipairs({DONE, DONE_OLD}) do
     if redis.call('hexists', key, entry) == 1 then redis.call('hset', key, entry, '') end
   end
-  line_up(entry, -priority)
+  line_up(entry, score_of(message))
   wake(1)
 end
 return {'ok', NOW}

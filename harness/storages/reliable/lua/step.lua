@@ -107,9 +107,8 @@ if claim ~= '' then
           callback = put
         end
       elseif kind == 'chord' then
-        local chord, size = take(), tonumber(take())
-        for index = 0, size - 1 do redis.call('hdel', CHORDS, chord .. ':' .. index) end
-        redis.call('hdel', CHORDS, chord)
+        local chord = take()
+        forget_chord(chord, tonumber(take()))
       end
     end
     local _, number = struct.unpack('>dI4', record)
@@ -150,11 +149,7 @@ local moved = redis.call('zrangebyscore', SCHEDULE, '-inf', NOW, 'limit', 0, BAT
 for _, entry in ipairs(moved) do
   redis.call('zrem', SCHEDULE, entry)
   local message = redis.call('hget', ENTRIES, entry)
-  if message then
-    local priority = 0
-    if string.sub(message, 1, 4) == '\0hr1' then priority = struct.unpack('>d', message, 5) end
-    line_up(entry, -priority)
-  end
+  if message then line_up(entry, score_of(message)) end
 end
 
 -- Who repeats his request is alive, and keeps what he was given for it.
@@ -190,7 +185,7 @@ if asked == '' then return nothing(-1) end
 
 local function deliver(number, fence, entry, message)
   local revoked, members = false, false
-  if string.sub(message, 1, 4) == '\0hr1' then
+  if is_ours(message) then
     local _, id_bytes, key_bytes, chord_bytes, first = struct.unpack('>dHHH', message, 5)
     local id = string.sub(message, first, first + id_bytes - 1)
     local key = string.sub(message, first + id_bytes, first + id_bytes + key_bytes - 1)
