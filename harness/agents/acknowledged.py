@@ -116,8 +116,7 @@ def _parts(step: Any, huey: Any) -> Iterator[_Part]:
         for put in settle.puts:
             yield _put(put, huey, _settled)
         for member in getattr(settle, "members", ()):
-            # Only the last member of a chord lines up its callback, and the answer does not say which one that was.
-            yield _put(member.callback, huey, lambda answer: INFO if _settled(answer) == OK else _settled(answer))
+            yield _put(member.callback, huey, _lined_up(member.callback.entry))
     for at, back in enumerate(step.back):
         yield _Part(REQUEUE, *_of(getattr(back, "delivery", back), huey), ended=_handed(at))
     if step.move:
@@ -142,6 +141,11 @@ def _of(one: Any, huey: Any) -> tuple[int, int]:
 
 def _settled(answer: Any) -> int:
     return _SETTLED.get(answer.settled, INFO)
+
+
+def _lined_up(callback: bytes) -> Callable[[Any], int]:
+    """Only the last member of a chord lines up its callback; the others' ends enqueue nothing."""
+    return lambda answer: _settled(answer) if answer.callback == callback or _settled(answer) != OK else FAIL
 
 
 def _handed(at: int) -> Callable[[Any], int]:

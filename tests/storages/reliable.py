@@ -61,7 +61,13 @@ def back(storage: Any, *deliveries: Delivery, error: str = "") -> tuple[bool, ..
 
 def expire(storage: Any, delivery: Delivery) -> None:
     """Let a lease have run out long ago. The next step takes it back."""
-    assert storage.conn.zadd(storage.keys.leases, {delivery.claim: 1}, xx=True, ch=True) == 1
+    long_due(storage, storage.keys.leases, delivery.claim)
+
+
+def long_due(storage: Any, key: str, member: bytes) -> None:
+    """Let a deadline in the schedule, or among the leases, have been long ago, and nobody have looked since."""
+    assert storage.conn.zadd(key, {member: 1}, xx=True, ch=True) == 1
+    storage.conn.hdel(storage.keys.meta, "look")
 
 
 def text_of(delivery: Delivery | None) -> str | None:

@@ -24,6 +24,7 @@ from harness.storages.reliable import scripts, storage, wire
 from harness.storages.reliable.keys import Keys
 from harness.storages.reliable.steps import TOKEN_BYTES, Settle
 
+from .reliable import expire
 from .servers import Cluster, SentinelSet, Standalone, eventually
 from .work import consuming
 
@@ -209,13 +210,13 @@ def test_effects_happen_once(shop: Any, standalone: Standalone) -> None:
     # The past does not overwrite the present.
     set_price("tea", 50)
     late = huey.dequeue()
-    object.__setattr__(late._delivery, "fence", newest - 1)
+    late._delivery = late._delivery._replace(fence=newest - 1)
     huey.execute(late)
     assert found.execute("SELECT cents, fence FROM prices").fetchall() == [(cents, newest)] == [(100, newest)]
 
 
 def expire_and_take_back(huey: Any, delivery: Any) -> None:
-    huey.storage.conn.zadd(huey.storage.keys.leases, {delivery.claim: 1})
+    expire(huey.storage, delivery)
     huey.storage.move_due()
 
 

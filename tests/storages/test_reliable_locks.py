@@ -11,7 +11,7 @@ from huey.exceptions import TaskLockedException
 
 from harness.storages import ReliableRedisHuey
 
-from .reliable import claim, expire, new_queue, remains, run_next
+from .reliable import claim, expire, long_due, new_queue, remains, run_next
 from .servers import Standalone, eventually
 
 pytestmark = pytest.mark.cluster
@@ -25,7 +25,7 @@ def huey(standalone: Standalone) -> Any:
 def expire_owner(huey: Any) -> None:
     """Let the lease of the one owner have run out long ago."""
     ((owner, _),) = huey.storage.conn.zrange(huey.storage.keys.leases, 0, -1, withscores=True)
-    huey.storage.conn.zadd(huey.storage.keys.leases, {owner: 1})
+    long_due(huey.storage, huey.storage.keys.leases, owner)
 
 
 def test_one_at_a_time_and_released_at_the_end(huey: Any) -> None:

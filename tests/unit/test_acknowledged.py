@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,17 +210,26 @@ def test_what_a_task_hands_over_stands_and_falls_with_its_end(stage: Stage, sett
 
 
 def test_a_task_that_goes_on_is_not_completed(stage: Stage) -> None:
-    again = replace(put(1), entry=entry(1, token=1))
+    again = put(1)._replace(entry=entry(1, token=1))
     stage.play(Step(settle=Settle(delivery(1), None, puts=(again,)), claim=CLAIM), Answer("ok"))
     history = stage.history()
     assert told(history) == [". enqueue 1 ok", "next dequeue fail"]
     assert history.entry[0] == entry_number(again.entry) != entry_number(entry(1))
 
 
-@pytest.mark.parametrize(("settled", "how"), [("ok", "info"), ("refused", "fail")])
-def test_who_lined_up_a_chords_callback_is_not_known(stage: Stage, settled: str, how: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "how"),
+    [
+        (Answer("ok", callback=put(9).entry), "ok"),
+        (Answer("ok"), "fail"),
+        (Answer("ok", callback=put(8).entry), "fail"),
+        (Answer("refused"), "fail"),
+        (Answer("?"), "info"),
+    ],
+)
+def test_the_last_member_of_a_chord_lines_up_its_callback(stage: Stage, answer: Answer, how: str) -> None:
     member = Member(b"chord", 0, 2, b"value", put(9))
-    stage.play(Step(settle=Settle(delivery(1), "done", members=(member,))), Answer(settled))
+    stage.play(Step(settle=Settle(delivery(1), "done", members=(member,))), answer)
     assert stage.told()[1] == f"also/1 enqueue 9 {how}"
 
 
@@ -260,7 +268,7 @@ def test_an_entry_whose_id_names_no_task_is_not_guessed_at(stage: Stage) -> None
     stage.play(Step(move=True), Answer(returned=((CLAIM, b"x" * 12),), moved=(b"y" * 12,)))
     assert stage.told() == [". read_schedule ok"]
     # What came with a message has the message's.
-    stage.play(Step(claim=CLAIM), Answer(delivery=replace(delivery(8), entry=b"x" * 12)))
+    stage.play(Step(claim=CLAIM), Answer(delivery=delivery(8)._replace(entry=b"x" * 12)))
     assert stage.told() == [". read_schedule ok", "next dequeue 8 ok"]
 
 
@@ -407,8 +415,8 @@ def test_a_scheduled_task_that_the_server_moved_has_its_own_priority(stage: Stag
 def test_a_retry_is_asked_for(stage: Stage) -> None:
     task = stage.huey.task(name="work")(lambda: None).s()
     task.id = task_id(1)
-    again = replace(put(1), entry=entry(1, token=1))
-    second = replace(delivery(1, claim=OTHER_CLAIM), entry=again.entry)
+    again = put(1)._replace(entry=entry(1, token=1))
+    second = delivery(1, claim=OTHER_CLAIM)._replace(entry=again.entry)
     stage.play(Step(put=put(1)), Answer())
     stage.play(Step(claim=CLAIM), Answer(delivery=delivery(1)))
     stage.huey.execute(task)

@@ -9,6 +9,9 @@ from harness.storages.reliable import scripts
 from harness.storages.reliable.scripts import score_of
 from harness.storages.reliable.steps import Answer, Delivery, Settle, Step, unseal
 
+#: In front of the entry in the queue's members: see `line_up` in common.lua.
+PLACE_BYTES = 17
+
 
 class Notify(NamedTuple):
     """Where those who wait for a result are told of it, and for how long."""
@@ -48,14 +51,18 @@ def settlement(settle: Settle, notify: Notify | None, further: list[bytes]) -> l
     return [delivery.claim, delivery.entry, (settle.outcome or "").encode(), error, b"%d" % count, *effects]
 
 
-def answer_of(step: Step, reply: list[Any]) -> Answer:
-    """What the script answered."""
+def answer_of(step: Step, reply: Any) -> Answer:
+    """What the script answered: mostly all of it in one string, see `deliver` in step.lua."""
+    if isinstance(reply, bytes):
+        now_ms, settled, names_revoked = _HEAD.unpack_from(reply)
+        found = _NOT_REVOKED if names_revoked else None
+        return Answer(_SETTLED[settled], _delivery(step.claim or b"", reply, _HEAD.size, found, None, now_ms))
     settled, now_ms, next_ms, leased, revoked, members, rest = reply
     delivery = None
     if leased:
-        delivery = _delivery(step.claim or b"", leased, revoked, members, now_ms)
-        if rest is None:
-            return Answer(settled.decode(), delivery)
+        # 0: nothing is stored under either name.
+        found = None if revoked is None else _NOT_REVOKED if revoked == 0 else (revoked[0], revoked[1])
+        delivery = _delivery(step.claim or b"", leased, 0, found, members, now_ms)
     moved, returned, handed, callback = rest or ((), (), (), b"")
     return Answer(
         settled=settled.decode(),
@@ -68,29 +75,31 @@ def answer_of(step: Step, reply: list[Any]) -> Answer:
     )
 
 
-#: Number, fence and the entry's length, in front of entry and message: see `deliver` in step.lua.
+#: The server's clock in ms, how the settlement ended, whether the message names what revokes it.
+_HEAD = struct.Struct(">dBB")
+_SETTLED = ("", "ok", "refused")
+_NOT_REVOKED = (None, None)
+#: Number, fence and the entry's length, in front of entry and message.
 _LEASED = struct.Struct(">IdH")
 
 
-def _delivery(claim: bytes, leased: bytes, revoked: Any, members: Any, now_ms: int) -> Delivery:
-    number, fence, entry_bytes = _LEASED.unpack_from(leased)
-    message_at = _LEASED.size + entry_bytes
-    found = None
-    if revoked is not None:
-        # 0: nothing is stored under either name.
-        found = (None, None) if revoked == 0 else (revoked[0], revoked[1])
+def _delivery(claim: bytes, answer: bytes, at: int, revoked: Any, members: Any, now_ms: float) -> Delivery:
+    """What was leased, as it is told from that place of the answer on."""
+    number, fence, entry_bytes = _LEASED.unpack_from(answer, at)
+    entry_at = at + _LEASED.size
+    message_at = entry_at + entry_bytes
     return Delivery(
+        entry=answer[entry_at:message_at],
         claim=claim,
-        entry=leased[_LEASED.size : message_at],
-        message=leased[message_at:],
+        message=answer[message_at:],
         number=number,
         fence=int(fence),
-        revoked=found,
+        revoked=revoked,
         members=None if members is None else tuple(members),
-        leased_ms=now_ms,
+        leased_ms=int(now_ms),
     )
 
 
 def entry_of(record: bytes) -> bytes:
     """The entry in a claim's record: see `pack` in step.lua."""
-    return record[21 + record[20] + 16 :]
+    return record[21 + record[20] + PLACE_BYTES :]

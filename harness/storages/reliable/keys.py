@@ -12,7 +12,8 @@ VERSION = 1
 class Keys:
     """Names of the keys, by their role in the scripts.
 
-    queue: sorted set, score = minus priority, member = 16 hex digits of a server-side counter and the entry's id.
+    queue: sorted set, score = minus priority, member = 16 hex digits of a server-side counter, a mark
+    (`n`, or `t` where tries may know the entry) and the entry's id.
     entries: hash, entry's id -> message; for as long as the entry is queued, scheduled, leased or dead.
     leases: sorted set, claim -> end of the lease in ms. claims: hash, claim -> place, number, fence, holder, entry.
     schedule: sorted set, entry's id -> eta in ms. dead: sorted set, entry's id -> time of death in ms.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 #: An entry's id is a token, drawn once for each call of enqueue, and the task's id behind it.
@@ -72,8 +72,7 @@ def new_claim() -> bytes:
     return os.urandom(16)
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """One message into the queue or, with `eta_ms` (of the epoch), into the schedule.
 
     Of all puts with the same `once` within its time only the first counts.
@@ -86,8 +85,7 @@ class Put:
     once: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """What a worker holds: one entry, under one claim, for as long as the lease is renewed.
 
     `number` is 1 when the entry is given out for the first time. `fence` grows from each lease of the queue to the
@@ -103,7 +101,7 @@ class Delivery:
     fence: int
     revoked: tuple[bytes | None, bytes | None] | None = None
     members: tuple[bytes | None, ...] | None = None
-    leased_ms: int = field(default=0, compare=False)
+    leased_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +115,7 @@ class Member:
     callback: Put
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """The end of a delivery, with all that it hands over.
 
     `outcome` is `done`, `failed`, `revoked`, `expired`, `cancelled`, `dead` (kept among the dead letters, with
@@ -146,8 +143,7 @@ class Back:
     delay_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Any of these, atomically, in this order. `claim` leases the next task, `move` only moves what is due.
 
     A `put` comes alone.
@@ -160,8 +156,7 @@ class Step:
     move: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came of a step.
 
     `settled` is `ok`, or `refused` when the lease was lost: somebody else has, or had, the task. `next_ms`: time to the

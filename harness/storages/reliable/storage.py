@@ -19,7 +19,7 @@ from harness.storages import options
 from harness.storages.cluster import RedisClusterStorage
 from harness.storages.reliable import scripts
 from harness.storages.reliable.arguments import check
-from harness.storages.reliable.codec import Notify, answer_of, entry_of, settlement
+from harness.storages.reliable.codec import PLACE_BYTES, Notify, answer_of, entry_of, settlement
 from harness.storages.reliable.handling import Local
 from harness.storages.reliable.keys import Keys
 from harness.storages.reliable.letters import DeadLetter, dead_letter, letter_id
@@ -138,7 +138,7 @@ class ReliableStorage(RedisStorage):
         ]
         further = [self._once_key(put.once)] if put.once else []
         reply = self._call(scripts.PUT, arguments, further, patience_s=self._patience_s)
-        return Answer(dropped=reply[0] == b"known")
+        return Answer(dropped=not isinstance(reply, int))
 
     def _step(self, step: Step) -> Answer:
         arguments = [*self._step_head, self.holder(), step.claim or b""]
@@ -172,7 +172,7 @@ class ReliableStorage(RedisStorage):
         further_keys: Sequence[bytes] = (),
         *,
         patience_s: float | None = None,
-    ) -> list[Any]:
+    ) -> Any:
         patience_s = self._patience_s if patience_s is None else patience_s
         return self.wire.call(self._calls[script], arguments, further_keys, patience_s=patience_s)
 
@@ -405,7 +405,7 @@ class ReliableStorage(RedisStorage):
 
     def enqueued_items(self, limit: int | None = None) -> list[bytes]:
         members = self.conn.zrange(self.keys.queue, 0, limit - 1 if limit else -1)
-        return self._messages([member[16:] for member in members])
+        return self._messages([member[PLACE_BYTES:] for member in members])
 
     def scheduled_items(self, limit: int | None = None) -> list[bytes]:
         return self._messages(self.conn.zrange(self.keys.schedule, 0, limit - 1 if limit else -1))

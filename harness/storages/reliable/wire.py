@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 import time
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -28,6 +29,8 @@ PAUSE_S_MAX = 0.25
 WAIT_MS = 500
 #: How long the number of replicas that could be promoted is taken for true.
 ALIVE_FOR_S = 1.0
+#: The server's clock, where an answer begins with it.
+_CLOCK = struct.Struct(">d")
 #: Connections kept open while nobody uses them.
 IDLE_MAX = 64
 
@@ -84,7 +87,7 @@ class _Line:
 class _Attempt(NamedTuple):
     """What came of sending a request once. `is_final`: no use in sending it again."""
 
-    reply: list[Any]
+    reply: Any
     error: Exception | None = None
     maybe_done: bool = False
     is_final: bool = False
@@ -103,8 +106,8 @@ class Wire:
 
     def call(
         self, call: Call, arguments: Sequence[bytes], further_keys: Sequence[bytes] = (), *, patience_s: float
-    ) -> list[Any]:
-        """The script's answer, once as many replicas as asked for have what it wrote.
+    ) -> Any:
+        """The script's answer (a number, a string or a list), once as many replicas as asked for have what it wrote.
 
         Raises OutcomeUnknown when patience ends and an attempt may have had an effect, otherwise redis-py's
         error of the last attempt.
@@ -147,19 +150,19 @@ class Wire:
                     line.connection.disconnect()
                 else:
                     self._give(line)
-                return _Attempt([], reply, is_final=not later)
-            line.set_clock(reply[1])
+                return _Attempt(None, reply, is_final=not later)
+            line.set_clock(_clock_of(reply))
             if had < want and not self._enough(line, had):
                 if self._route.is_primary(line.connection):
                     self._give(line)
                 else:
                     line.connection.disconnect()
                 short = TimeoutError(f"{had} of {want} replicas had the write within {WAIT_MS} ms")
-                return _Attempt([], short, maybe_done=True)
+                return _Attempt(None, short, maybe_done=True)
             self._give(line)
-            if reply[0] == b"late":
+            if isinstance(reply, list) and reply[0] == b"late":
                 # Where time is left by our clock, the server's was taken for another: its answer has set that right.
-                return _Attempt([], TimeoutError("the request reached the server after its time"))
+                return _Attempt(None, TimeoutError("the request reached the server after its time"))
             return _Attempt(reply)
         except (ConnectionError, TimeoutError, ResponseError, OSError) as error:
             if line is not None:
@@ -167,7 +170,7 @@ class Wire:
             self._route.failed(line.connection if line is not None else None, error)
             # A login that is refused, or a command that one may not use, is not mended by trying again.
             refused = isinstance(error, ResponseError) and not _later(error)
-            return _Attempt([], error, maybe_done=sent, is_final=refused or isinstance(error, AuthenticationError))
+            return _Attempt(None, error, maybe_done=sent, is_final=refused or isinstance(error, AuthenticationError))
         except BaseException:
             # Interrupted (a task's time-out, Ctrl-C): an answer to come must not be taken for the next one's.
             if line is not None:
@@ -256,6 +259,13 @@ class Wire:
             idle.append(line)
         else:
             line.connection.disconnect()
+
+
+def _clock_of(reply: Any) -> float:
+    """The server's, in ms: a script answers it alone, in front of a string, or as the second part of several."""
+    if isinstance(reply, bytes):
+        return float(_CLOCK.unpack_from(reply)[0])
+    return float(reply if isinstance(reply, int) else reply[1])
 
 
 def _server(line: _Line) -> tuple[Any, Any]:

@@ -20,10 +20,25 @@ local function wake(count)
   for _ = 1, room do redis.call('lpush', WAKE, '1') end
 end
 
--- First in, first out within a priority: by this counter, not by anybody's clock.
-local function line_up(entry, score)
+-- First in, first out within a priority: by this counter, not by anybody's clock. After it a mark, whether TRIES may know
+-- the entry: to ask it about each would cost more than the mark.
+local PLACE_BYTES, NEW, TRIED = 17, 'n', 't'
+
+local function line_up(entry, score, mark)
   local seq = redis.call('hincrby', META, 'seq', 1)
-  redis.call('zadd', QUEUE, score, string.format('%016x', seq) .. entry)
+  redis.call('zadd', QUEUE, score, string.format('%016x', seq) .. (mark or NEW) .. entry)
+end
+
+-- A queue's member in its two parts: its place, and the entry.
+local function place_and_entry(member)
+  return string.sub(member, 1, PLACE_BYTES), string.sub(member, PLACE_BYTES + 1)
+end
+
+-- Steps look for what is due only when something can be: at META's `look`, which is never later than so.
+local LOOK_MS = 100
+
+local function look_soon(due)
+  if tonumber(due) < NOW + LOOK_MS then redis.call('hdel', META, 'look') end
 end
 
 -- What a message of ours begins with: steps.py, Envelope. Others (a stock storage's) say nothing of themselves.

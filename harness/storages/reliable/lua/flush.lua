@@ -3,7 +3,7 @@ local key = ARGV[3] == 'queue' and QUEUE or SCHEDULE
 local members = redis.call('zrange', key, 0, 999)
 for _, member in ipairs(members) do
   redis.call('zrem', key, member)
-  local entry = ARGV[3] == 'queue' and string.sub(member, 17) or member
+  local entry = ARGV[3] == 'queue' and string.sub(member, PLACE_BYTES + 1) or member
   redis.call('hdel', ENTRIES, entry)
   redis.call('hdel', TRIES, entry)
 end

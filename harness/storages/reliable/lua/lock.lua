@@ -26,6 +26,7 @@ if doing == 'acquire' then
   local lifetime, lease = tonumber(ARGV[7]), tonumber(ARGV[8])
   if lease > 0 then
     redis.call('zadd', LEASES, NOW + lease, owner)
+    look_soon(NOW + lease)
   elseif not redis.call('zscore', LEASES, owner) then
     return {'lost', NOW}  -- a task that has lost its lease gets no locks
   end

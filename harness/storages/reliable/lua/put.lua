@@ -1,5 +1,5 @@
 -- Enqueue or schedule one message, once. ARGV: 3 entry, 4 message, 5 score, 6 eta or '', 7 lifetime of ONCE in ms.
--- KEYS may end with ONCE.
+-- KEYS may end with ONCE. Answers the time alone, which is quickly read, unless ONCE was known.
 local entry, score, eta = ARGV[3], ARGV[5], ARGV[6]
 if ONCE then
   local first = redis.call('get', ONCE)
@@ -11,13 +11,14 @@ if ONCE then
 end
 if completed_by(entry) or redis.call('hsetnx', ENTRIES, entry, ARGV[4]) == 0 then
   touch()
-  return {'ok', NOW}  -- a repeat of what was done before
+  return NOW  -- a repeat of what was done before
 end
 if eta == '' then
   line_up(entry, score)
   wake(1)
 else
   redis.call('zadd', SCHEDULE, eta, entry)
+  look_soon(eta)
   if redis.call('zrange', SCHEDULE, 0, 0)[1] == entry then wake(1) end  -- somebody's next deadline is nearer now
 end
-return {'ok', NOW}
+return NOW

@@ -14,18 +14,17 @@ local function take()
 end
 
 -- A claim's record: where its entry came from, so that it can go back there.
-local function pack(score, number, fence, holder, seq, entry)
-  return struct.pack('>dI4dB', score, number, fence, #holder) .. holder .. seq .. entry
+local function pack(score, number, fence, holder, member)
+  return struct.pack('>dI4dB', score, number, fence, #holder) .. holder .. member
 end
 
 local function unpack_record(record)
   local score, number, fence, holder = struct.unpack('>dI4dB', record)
-  return score, number, fence, string.sub(record, 22, 21 + holder),
-    string.sub(record, 22 + holder, 37 + holder), string.sub(record, 38 + holder)
+  return score, number, fence, string.sub(record, 22, 21 + holder), place_and_entry(string.sub(record, 22 + holder))
 end
 
 -- Read together: a call costs more than what it does.
-local counters = redis.call('hmget', META, 'rotated', 'fence')
+local counters = redis.call('hmget', META, 'rotated', 'fence', 'look')
 local records = redis.call('hmget', CLAIMS, ARGV[8], ARGV[7])
 
 local function mark_done(entry, claim)
@@ -56,13 +55,17 @@ local function end_lease(claim)
 end
 
 local function give_back(claim, record, error, delay)
-  local score, number, _, holder, seq, entry = unpack_record(record)
+  local score, number, _, holder, place, entry = unpack_record(record)
   end_lease(claim)
-  if error ~= '' then note_failure(entry, number, error .. ' (' .. holder .. ')') end
+  if error ~= '' then
+    note_failure(entry, number, error .. ' (' .. holder .. ')')
+    place = string.sub(place, 1, -2) .. TRIED
+  end
   if delay > 0 then
     redis.call('zadd', SCHEDULE, NOW + delay, entry)
+    look_soon(NOW + delay)
   else
-    redis.call('zadd', QUEUE, score, seq .. entry)
+    redis.call('zadd', QUEUE, score, place .. entry)
   end
   return entry
 end
@@ -95,6 +98,7 @@ if claim ~= '' then
         local put, message, eta = take(), take(), take()
         redis.call('hset', ENTRIES, put, message)
         redis.call('zadd', SCHEDULE, eta, put)
+        look_soon(eta)
         if redis.call('zrange', SCHEDULE, 0, 0)[1] == put then wake(1) end
       elseif kind == 'member' then
         local chord, index, size, value = take(), take(), tonumber(take()), take()
@@ -142,14 +146,9 @@ for i = 1, tonumber(take()) do
     wake(1)
   end
 end
-if not written then touch() end
-
--- What is due goes into the queue, in the order of its time.
-local moved = redis.call('zrangebyscore', SCHEDULE, '-inf', NOW, 'limit', 0, BATCH)
-for _, entry in ipairs(moved) do
-  redis.call('zrem', SCHEDULE, entry)
-  local message = redis.call('hget', ENTRIES, entry)
-  if message then line_up(entry, score_of(message)) end
+if not written then
+  redis.call('hdel', META, 'none')
+  touch()
 end
 
 -- Who repeats his request is alive, and keeps what he was given for it.
@@ -157,22 +156,40 @@ local asked = ARGV[7]
 local known = records[2]
 if known and #handed > 0 then known = redis.call('hget', CLAIMS, asked) end
 if known then
-  redis.call('hdel', META, 'none')
   redis.call('zadd', LEASES, NOW + LEASE, asked)
 end
 
--- Whose lease ran out has lost his task; it goes back to its old place.
-local returned = {}
-local over = redis.call('zrangebyscore', LEASES, '-inf', '(' .. NOW, 'limit', 0, BATCH)
-for _, one in ipairs(over) do
-  local record = redis.call('hget', CLAIMS, one)
-  if record then
-    returned[#returned + 1] = {one, give_back(one, record, 'its lease ran out', 0)}
-  else
-    redis.call('zrem', LEASES, one)  -- of a lock that was held outside of any task
+local function first_deadline(later)
+  for _, key in ipairs({SCHEDULE, LEASES}) do
+    local first = redis.call('zrange', key, 0, 0, 'withscores')
+    if #first > 0 and (not later or tonumber(first[2]) < later) then later = tonumber(first[2]) end
   end
+  return later
 end
-if #moved + #returned > 0 then wake(#moved + #returned) end
+
+local moved, returned = {}, {}
+local look = tonumber(counters[3] or 0)
+if NOW >= look or look > NOW + LOOK_MS then  -- or else this is another server's clock
+  -- What is due goes into the queue, in the order of its time.
+  moved = redis.call('zrangebyscore', SCHEDULE, '-inf', NOW, 'limit', 0, BATCH)
+  for _, entry in ipairs(moved) do
+    redis.call('zrem', SCHEDULE, entry)
+    local message = redis.call('hget', ENTRIES, entry)
+    if message then line_up(entry, score_of(message), TRIED) end
+  end
+  -- Whose lease ran out has lost his task; it goes back to its old place.
+  local over = redis.call('zrangebyscore', LEASES, '-inf', '(' .. NOW, 'limit', 0, BATCH)
+  for _, one in ipairs(over) do
+    local record = redis.call('hget', CLAIMS, one)
+    if record then
+      returned[#returned + 1] = {one, give_back(one, record, 'its lease ran out', 0)}
+    else
+      redis.call('zrem', LEASES, one)  -- of a lock that was held outside of any task
+    end
+  end
+  if #moved + #returned > 0 then wake(#moved + #returned) end
+  redis.call('hset', META, 'look', string.format('%.0f', math.floor(first_deadline(NOW + LOOK_MS))))
+end
 
 -- Mostly there is nothing to tell of these: each part of a reply costs both ends.
 local rest = (#moved + #returned + #handed > 0 or callback ~= '') and {moved, returned, handed, callback}
@@ -200,9 +217,13 @@ local function deliver(number, fence, entry, message)
       end
     end
   end
-  -- In one string: number, fence (as a Lua number, which is a double) and the entry's length; entry; message.
+  -- Number, fence (as a Lua number, which is a double) and the entry's length; entry; message.
   local leased = struct.pack('>I4dH', number, fence, #entry) .. entry .. message
-  return {settled, NOW, -1, leased, revoked, members, rest}
+  if rest or members or (revoked and revoked ~= 0) then
+    return {settled, NOW, -1, leased, revoked, members, rest}
+  end
+  -- Mostly there is no more to say, and one string is read several times as fast.
+  return struct.pack('>dBB', NOW, settled == '' and 0 or settled == 'ok' and 1 or 2, revoked and 1 or 0) .. leased
 end
 
 if known then
@@ -215,10 +236,10 @@ if settled ~= '' and not written then return nothing(0) end
 for _ = 1, BATCH do
   local top = redis.call('zpopmin', QUEUE)
   if #top == 0 then break end
-  local seq, entry = string.sub(top[1], 1, 16), string.sub(top[1], 17)
+  local place, entry = place_and_entry(top[1])
   local message = redis.call('hget', ENTRIES, entry)
   if message then
-    local failed = redis.call('hget', TRIES, entry)
+    local failed = string.sub(place, -1) == TRIED and redis.call('hget', TRIES, entry)
     local number = 1 + (failed and tonumber(string.match(failed, '^%d+')) or 0)
     if number > DELIVERIES_MAX then
       -- It ends whoever opens it: nobody gets it any more.
@@ -227,9 +248,10 @@ for _ = 1, BATCH do
       -- Microseconds, or one more than the last: it grows even where a failover has rolled the last one back.
       local fence = math.max(clock[1] * 1000000 + clock[2], tonumber(counters[2] or 0) + 1)
       redis.call('hset', META, 'fence', string.format('%.0f', fence))
-      local record = pack(tonumber(top[2]), number, fence, HOLDER, seq, entry)
+      local record = pack(tonumber(top[2]), number, fence, HOLDER, top[1])
       redis.call('hset', CLAIMS, asked, record)
       redis.call('zadd', LEASES, NOW + LEASE, asked)
+      look_soon(NOW + LEASE)
       return deliver(number, fence, entry, message)
     end
   end
@@ -239,12 +261,5 @@ if redis.call('zcard', QUEUE) > 0 then return nothing(0) end
 
 -- Nothing to do. Tokens that are left would only send others to look in vain.
 redis.call('del', WAKE)
-local wait = -1
-for _, key in ipairs({SCHEDULE, LEASES}) do
-  local first = redis.call('zrange', key, 0, 0, 'withscores')
-  if #first > 0 then
-    local left = math.max(0, tonumber(first[2]) - NOW)
-    if wait < 0 or left < wait then wait = left end
-  end
-end
-return nothing(wait)
+local deadline = first_deadline()
+return nothing(deadline and math.max(0, deadline - NOW) or -1)
