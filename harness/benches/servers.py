@@ -75,20 +75,20 @@ def primary_with_replicas(replicas: int) -> Iterator[tuple[Runtime, list[Server]
 
 
 @contextmanager
-def core_of_its_own(servers: list[Server]) -> Iterator[None]:
-    """Leave the first of these servers one core, where there are several; this thread gets another one.
+def apart(servers: list[Server]) -> Iterator[None]:
+    """Keep these servers to one core, and this thread, with what it starts, off it; where there are several.
 
-    As in production, where the server is on another machine: every request wakes somebody up. Left alone, the kernel
-    puts a client and its server together or apart from one moment to the next, and that is most of what would be seen.
+    As in production, where servers are on other machines: every request wakes somebody up, and nobody who waits for an
+    answer keeps those busy who have to give it. Left alone, the kernel puts a client, its server and the replica
+    together or apart from one moment to the next, and that is most of what would be seen.
     """
     everywhere = os.sched_getaffinity(0)
-    first, last = min(everywhere), max(everywhere)
+    last = max(everywhere)
     try:
-        if first != last:
+        if len(everywhere) > 1:
             for server in servers:
-                os.sched_setaffinity(int(server.info("server")["process_id"]), everywhere - {last})
-            os.sched_setaffinity(int(servers[0].info("server")["process_id"]), {last})
-            os.sched_setaffinity(0, {first})
+                os.sched_setaffinity(int(server.info("server")["process_id"]), {last})
+            os.sched_setaffinity(0, everywhere - {last})
         yield
     finally:
         os.sched_setaffinity(0, everywhere)

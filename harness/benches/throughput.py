@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from harness.benches.consumers import Consumers
 from harness.benches.queues import COMPARED, STOCK, Open, in_turns
-from harness.benches.servers import core_of_its_own, primary_with_replicas
+from harness.benches.servers import apart, primary_with_replicas
 from harness.protocols import DeadlineExceeded, HarnessError
 from harness.topologies.server import Server, wait_for
 
@@ -34,7 +35,7 @@ def delivery_one_thread() -> dict[str, Any]:
     """Empty tasks, enqueued by one thread, and drained by one worker of a consumer, in turns."""
     enqueued: dict[str, list[float]] = {name: [] for name in COMPARED}
     drained: dict[str, list[float]] = {name: [] for name in COMPARED}
-    with primary_with_replicas(1) as (_, servers, url), core_of_its_own(servers):
+    with primary_with_replicas(1) as (_, servers, url), apart(servers):
         queues = {name: queue.open(url=url) for name, queue in COMPARED.items()}
         workers = {name: worker_of(queue) for name, queue in queues.items()}
         for order in in_turns(tuple(COMPARED), ROUNDS):
@@ -57,10 +58,21 @@ def delivery_one_thread() -> dict[str, Any]:
 
 def delivery_consumers() -> dict[str, Any]:
     """Empty tasks, drained by 2 consumer processes of 4 threads: from the word to go until the queue is empty, and
-    nothing leased.
+    nothing leased. `together`: on a machine of two cores, consumers and servers take each other's time.
     """
+    return {
+        "drained": _drained_by_consumers(apart),
+        "drained_together": _drained_by_consumers(lambda servers: nullcontext()),
+        "processes": CONSUMERS,
+        "threads": THREADS,
+        "rounds": CONSUMER_ROUNDS,
+        "tasks_a_round": CONSUMER_TASKS,
+    }
+
+
+def _drained_by_consumers(arrange: Callable[[list[Server]], AbstractContextManager[None]]) -> dict[str, Any]:
     drained: dict[str, list[float]] = {name: [] for name in COMPARED}
-    with primary_with_replicas(1) as (runtime, servers, url):
+    with primary_with_replicas(1) as (runtime, servers, url), arrange(servers):
         queues = {name: queue.open(url=url) for name, queue in COMPARED.items()}
         for order in in_turns(tuple(COMPARED), CONSUMER_ROUNDS):
             for name in order:
@@ -71,13 +83,7 @@ def delivery_consumers() -> dict[str, Any]:
                     drained[name].append(CONSUMER_TASKS / _timed(wait_done, servers[0], queues[name]))
         for queue in queues.values():
             queue.close()
-    return {
-        "drained": compare(drained, DRAIN_AIMS),
-        "processes": CONSUMERS,
-        "threads": THREADS,
-        "rounds": CONSUMER_ROUNDS,
-        "tasks_a_round": CONSUMER_TASKS,
-    }
+    return compare(drained, DRAIN_AIMS)
 
 
 def compare(rates: dict[str, list[float]], aims: dict[str, str]) -> dict[str, Any]:
