@@ -295,6 +295,8 @@ def test_after_so_many_failures_nobody_opens_it_any_more(standalone: Standalone)
     assert letter.errors[1].startswith("2: it burns (")
     assert storage.holder().decode() in letter.errors[0]
     assert remains(storage) == {"dead": 1, "entries": 1, "tries": 1}
+    # It counts as done with: who looks at what became of each task does not find it lost.
+    assert {entry[12:] for entry in storage.done_entries()} == {b"a", b"b"}
 
 
 def test_a_dead_letter_is_lined_up_again_or_dropped(storage: Any) -> None:

@@ -93,6 +93,11 @@ def text(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 
 
+def words(*values: Any) -> list[bytes]:
+    """Arguments of a script."""
+    return [text(value) for value in values]
+
+
 def score_of(priority: float) -> bytes:
     """The place of a priority in the queue's sorted set, smallest first. Raises ValueError for what is no number."""
     if priority != priority:

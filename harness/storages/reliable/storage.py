@@ -25,7 +25,7 @@ from harness.storages.reliable.keys import Keys
 from harness.storages.reliable.letters import DeadLetter, dead_letter, letter_id
 from harness.storages.reliable.renewal import Renewal
 from harness.storages.reliable.routes import OneServer, Service, SlotOwner
-from harness.storages.reliable.scripts import Call, score_of
+from harness.storages.reliable.scripts import Call, score_of, words
 from harness.storages.reliable.steps import (
     Answer,
     Back,
@@ -38,7 +38,7 @@ from harness.storages.reliable.steps import (
     task_id_of,
     unseal,
 )
-from harness.storages.reliable.wire import Replicas, Route, Wire, words
+from harness.storages.reliable.wire import Replicas, Route, Wire
 from harness.storages.sentinel import RedisSentinelStorage
 
 #: A worker that waits for a task asks at most this long; then it looks whether it is to stop, and asks again.

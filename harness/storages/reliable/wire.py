@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, ResponseError, TimeoutError
 
 from harness.storages.reliable.errors import OutcomeUnknown
-from harness.storages.reliable.scripts import Call, command, text
+from harness.storages.reliable.scripts import Call, command
 
 #: Pauses between attempts: the first at most this long, each at most twice the one before; drawn from nothing to that.
 FIRST_PAUSE_S = 0.02
@@ -294,8 +294,3 @@ _LATER_TYPES = {
     *("ReadOnlyError", "MovedError", "AskError", "ClusterDownError", "TryAgainError", "MasterDownError"),
     "NoReplicasError",
 }
-
-
-def words(*values: Any) -> list[bytes]:
-    """Arguments of a script."""
-    return [text(value) for value in values]

@@ -242,8 +242,9 @@ for _ = 1, BATCH do
     local failed = string.sub(place, -1) == TRIED and redis.call('hget', TRIES, entry)
     local number = 1 + (failed and tonumber(string.match(failed, '^%d+')) or 0)
     if number > DELIVERIES_MAX then
-      -- It ends whoever opens it: nobody gets it any more.
+      -- It ends whoever opens it: nobody gets it any more. Done with, like any dead letter.
       redis.call('zadd', DEAD, NOW, entry)
+      mark_done(entry, 'unopened')
     else
       -- Microseconds, or one more than the last: it grows even where a failover has rolled the last one back.
       local fence = math.max(clock[1] * 1000000 + clock[2], tonumber(counters[2] or 0) + 1)
