@@ -17,6 +17,7 @@ from harness.report.model import limits_text, standing
 from harness.report.terminal import header_lines, summary
 from harness.scenario_file import shipped_folder
 from harness.session import Options, Session, all_backends, scenarios_in_file, versions
+from harness.workers import Controller, given_to_worker, send_results
 
 #: What a scenario file is known by; other YAML in a project is none of ours.
 _MARK = b"apiVersion: huey-harness/"
@@ -119,7 +120,8 @@ class Plugin:
 
     def __init__(self, config: pytest.Config, values: Mapping[str, Any]) -> None:
         self._config = config
-        self.session = Session(_options(values))
+        self.session = Session(given_to_worker(config, _options(values)))
+        config.pluginmanager.register(Controller(self.session), "huey-harness-controller")
         self.live = Live(config)
         self._report: Path | None = None
         self._report_error = ""
@@ -180,6 +182,7 @@ class Plugin:
         """End what runs, write the report. Also after Ctrl-C."""
         if session.shouldfail and self.session.options.keep:
             self._hold()
+        send_results(self._config, self.session)
         try:
             self._report = self.session.close()
         except HarnessError as error:

@@ -35,7 +35,7 @@ PLANS_MAX = 10_000
 
 @dataclass(frozen=True)
 class Options:
-    """The plugin's options, checked for type only."""
+    """The plugin's options, checked for type only. `folder` is the session's, where another process has made it."""
 
     backends: tuple[str, ...]
     runtime: str = "auto"
@@ -47,6 +47,7 @@ class Options:
     report: Path = Path("reports")
     keep: bool = False
     replay: Path | None = None
+    folder: Path | None = None
 
 
 class Session:
@@ -67,7 +68,7 @@ class Session:
         self.selected = select(options.scenarios, self.available) if options.scenarios else self.available
         self.results: list[Result] = []
         self._pool = Pool(self.runtime, options.server)
-        self._folder: Path | None = None
+        self._folder = options.folder
         self._server_version = options.server
 
     # ---------------------------------------------------------------- what there is to run
@@ -147,9 +148,12 @@ class Session:
         return self._pool.reach()
 
     def close(self) -> Path | None:
-        """End what runs, write the report; its path, or None when there is nothing to report."""
+        """End what runs, write the report; its path, or None when there is nothing to report, or another does it."""
         self._pool.close()
-        if self._folder is None:
+        if self._folder is None or self.options.folder is not None:
+            return None
+        if not any(self._folder.iterdir()):
+            self._folder.rmdir()  # made for workers who had nothing to run
             return None
         write_junit(self._folder / "junit.xml", self.results, strict=self.options.strict)
         report = write_report(self._folder)

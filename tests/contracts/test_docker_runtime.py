@@ -125,6 +125,7 @@ def read_until(run: subprocess.Popen[str], word: str) -> None:
         assert line, run.communicate()[1]
 
 
+@pytest.mark.alone
 def test_a_killed_run_leaves_no_program_and_is_swept(root: Path, runtime: DockerRuntime) -> None:
     other = make_root()
     run = begin(other)

@@ -50,6 +50,7 @@ def test_ctrl_c_ends_everything_and_leaves_a_report(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
+@pytest.mark.alone
 def test_a_sigkill_of_pytest_takes_everything_along_and_the_rest_is_swept(tmp_path: Path) -> None:
     job = started(tmp_path)
     pids = [one.pid for one in processes.descendants(job.pid)]
@@ -109,6 +110,7 @@ def test_no_engine_where_one_was_asked_for(tmp_path: Path) -> None:
     assert "→" in job.output
 
 
+@pytest.mark.alone
 def test_up_and_down() -> None:
     harness = [str(Path(sys.executable).with_name("huey-harness"))]
     up = subprocess.run(
