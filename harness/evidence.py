@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.backends import BACKENDS
+from harness.evidence_tables import by_fault_class, by_scenario
 from harness.report.model import standing
 
 FOLDER = Path("reports/evidence")
@@ -28,20 +30,13 @@ SUMMED = (
     *("acknowledged", "completed", "reexecuted", "refused", "recovered", "lost", "lost_in_flight", "duplicated"),
     *("unexpected", "stuck", "priority_inversions", "fifo_inversions", "early"),
 )
-#: Each backend with its seeds: those that promise, and the stock kinds beside them.
+#: Those that promise; all others are measured with the first seed.
+FIVE_SEEDS = ("reliable", "sentinel", "cluster")
 SEEDS: Mapping[str, tuple[int, ...]] = {
-    "reliable": (1, 2, 3, 4, 5),
-    "sentinel": (1, 2, 3, 4, 5),
-    "cluster": (1, 2, 3, 4, 5),
-    "redis-priority": (1,),
-    "sentinel-priority": (1,),
-    "cluster-priority": (1,),
+    backend.name: (1, 2, 3, 4, 5) if backend.name in FIVE_SEEDS else (1,)
+    for backend in BACKENDS
+    if backend.name not in {also for one in BACKENDS for also in one.also}
 }
-#: Columns of the README's table.
-COLUMNS = (
-    *("redis-priority", "reliable", "sentinel-priority", "sentinel", "sentinel-alive"),
-    *("cluster-priority", "cluster", "cluster-alive"),
-)
 
 
 @dataclass(frozen=True)
@@ -90,9 +85,12 @@ def fold(folder: Path) -> dict[str, Any]:
         verdict = json.loads(path.read_text())
         key = (verdict["runtime"], verdict["scenario"], verdict["backend"])
         row = rows.setdefault(
-            key, {"seeds": [], "valid": 0, "limits": 0, "invalid": 0, "unknown": 0, **dict.fromkeys(SUMMED, 0)}
+            key,
+            {"seeds": [], "classes": [], **dict.fromkeys(("valid", "limits", "invalid", "unknown", *SUMMED), 0)},
         )
         row["seeds"].append(verdict["seed"])
+        classes = {one for fault in verdict["faults"] for one in fault["classes"]} or {"none"}
+        row["classes"] = sorted({*row["classes"], *classes})
         row[standing(verdict)] += 1
         for name in SUMMED:
             row[name] += verdict["counts"].get(name) or 0
@@ -104,30 +102,6 @@ def fold(folder: Path) -> dict[str, Any]:
             for (runtime, scenario, backend), row in sorted(rows.items())
         ],
     }
-
-
-def table(evidence: Mapping[str, Any], runtime: str) -> str:
-    """The README's table: lost + duplicated of what was acknowledged, by scenario and backend."""
-    cells: dict[tuple[str, str], str] = {}
-    for row in evidence["rows"]:
-        if row["runtime"] == runtime:
-            cells[row["scenario"], row["backend"]] = _cell(row)
-    scenarios = sorted({scenario for scenario, _ in cells})
-    lines = ["| scenario | " + " | ".join(f"`{one}`" for one in COLUMNS) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for scenario in scenarios:
-        lines.append(f"| {scenario} | " + " | ".join(cells.get((scenario, one), "–") for one in COLUMNS) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(row: Mapping[str, Any]) -> str:
-    found = {
-        "lost": row["lost"],
-        "twice": row["duplicated"],
-        "stuck": row["stuck"],
-        "out of order": row["priority_inversions"] + row["fifo_inversions"],
-    }
-    told = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
-    return f"{told or '0'} of {row['acknowledged']:,}"
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
@@ -152,7 +126,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
     evidence = fold(FOLDER)
     Path("docs/evidence.json").write_text(json.dumps(evidence, indent=1) + "\n")
     for runtime in options.runtimes.split(","):
-        print(f"\n{runtime}\n\n{table(evidence, runtime)}")
+        print(f"\n{runtime}\n\n{by_fault_class(evidence, runtime)}\n{by_scenario(evidence, runtime)}")
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BACKENDS
-from harness.evidence import table
+from harness.evidence_tables import by_scenario
 from harness.scenario_file import read_scenarios
 from tests.unit.test_plugin import collected
 
@@ -60,7 +60,7 @@ def test_the_storage_can_be_imported() -> None:
 
 def test_the_evidence_is_what_was_measured() -> None:
     """The table is made from docs/evidence.json, and that by `make evidence`."""
-    assert table(json.loads((ROOT / "docs" / "evidence.json").read_text()), "local") in README
+    assert by_scenario(json.loads((ROOT / "docs" / "evidence.json").read_text()), "local") in README
 
 
 def test_every_backend_is_in_the_table() -> None:

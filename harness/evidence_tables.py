@@ -1,0 +1,72 @@
+"""The tables of README and docs, made from docs/evidence.json: what was lost, completed twice or left undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+#: Columns of the table by scenario: who promises, beside Huey's own way of taking tasks.
+COMPARED = (
+    *("redis-priority", "reliable", "sentinel-priority", "sentinel", "sentinel-alive"),
+    *("cluster-priority", "cluster", "cluster-alive"),
+)
+#: Columns of the table by class of fault, as promises and limits name them (ARCHITECTURE.md).
+CLASSES = (
+    *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
+    *("node-crash", "node-pause", "connection-loss", "failover", "partition", "data-loss"),
+)
+
+
+def by_scenario(evidence: Mapping[str, Any], runtime: str) -> str:
+    """A row a scenario, a column for each of COMPARED."""
+    cells = {(row["scenario"], row["backend"]): _counted([row]) for row in _rows(evidence, runtime)}
+    scenarios = sorted({scenario for scenario, _ in cells})
+    return _table(
+        ["scenario", *(f"`{one}`" for one in COMPARED)],
+        ([scenario, *(cells.get((scenario, one), "–") for one in COMPARED)] for scenario in scenarios),
+    )
+
+
+def by_fault_class(evidence: Mapping[str, Any], runtime: str) -> str:
+    """A row a backend, a column a class of faults: added up over the scenarios that had one of that class."""
+    rows = list(_rows(evidence, runtime))
+    return _table(
+        ["backend", *CLASSES],
+        (
+            [
+                f"`{backend}`",
+                *(
+                    _counted([row for row in rows if row["backend"] == backend and one in row["classes"]])
+                    for one in CLASSES
+                ),
+            ]
+            for backend in sorted({row["backend"] for row in rows})
+        ),
+    )
+
+
+def _rows(evidence: Mapping[str, Any], runtime: str) -> Iterable[Mapping[str, Any]]:
+    return (row for row in evidence["rows"] if row["runtime"] == runtime)
+
+
+def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What went wrong, of how many acknowledged tasks."""
+    if not rows:
+        return "–"
+
+    def total(*names: str) -> int:
+        return sum(int(row[name]) for row in rows for name in names)
+
+    found = {
+        "lost": total("lost"),
+        "twice": total("duplicated"),
+        "stuck": total("stuck"),
+        "out of order": total("priority_inversions", "fifo_inversions"),
+    }
+    told = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
+    return f"{told or '0'} of {total('acknowledged'):,}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n".replace("| --- ", "|---").replace("|--- |", "|---|") for line in lines)
