@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.applies import why_not
 from harness.live import Live
 from harness.plan import Plan
 from harness.protocols import HarnessError, Unavailable
@@ -89,10 +90,13 @@ class ScenarioFile(pytest.File):
         session = self._plugin.session
         for located in scenarios_in_file(session, self.path):
             for backend in session.backends:
-                if session.applies(located.scenario, backend):
+                name = f"{located.scenario.name}[{backend.name}]"
+                why = why_not(located.scenario, backend)
+                if why is None:
                     plan = session.plan(located.scenario, backend)
-                    name = f"{located.scenario.name}[{backend.name}]"
                     yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
+                else:
+                    self._plugin.left_out.append(f"{name} does not apply: {why}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Errors in the file are told as they are: place, value, what would be valid."""
@@ -123,6 +127,8 @@ class Plugin:
         self.session = Session(given_to_worker(config, _options(values)))
         config.pluginmanager.register(Controller(self.session), "huey-harness-controller")
         self.live = Live(config)
+        #: What was not collected, and why.
+        self.left_out: list[str] = []
         self._report: Path | None = None
         self._report_error = ""
         if not self.session.replays:
@@ -176,6 +182,10 @@ class Plugin:
             if isinstance(item, ScenarioItem):
                 order.setdefault(item.group, len(order))
         items.sort(key=lambda item: order[item.group] if isinstance(item, ScenarioItem) else -1)
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Why what was asked for by name is not there."""
+        return self.left_out if self.session.options.scenarios else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -108,7 +108,7 @@ def draw_plan(
         server=server,
         scale=scale,
         producers=tuple(producers),
-        consumers=tuple(f"consumer-{i}" for i in range(scenario.consumers.count)),
+        consumers=tuple(f"consumer-{i}" for i in range(1 if backend.in_one_process else scenario.consumers.count)),
         faults=tuple(FaultPlan(i, draw.getrandbits(16)) for i in range(len(scenario.faults))),
     )
 

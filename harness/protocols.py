@@ -188,13 +188,13 @@ class Topology(Protocol):
         """A server's raw answer on its control channel. Raises HarnessError for a refusal, and for 0.5 s of silence."""
 
     def connection(self) -> dict[str, object]:
-        """Constructor arguments for clients inside the runtime: url, startup_nodes, or sentinels + service_name; and
-        what it takes to log in.
+        """Constructor arguments for clients inside the runtime: url, startup_nodes, or sentinels + service_name, and
+        what it takes to log in; path, of a folder; or nothing.
         """
 
     @property
     def client_files(self) -> tuple[Path, ...]:
-        """The files that `connection` names: clients must be able to read them, at the same path."""
+        """The files and folders that `connection` names: clients must reach them, at the same path."""
 
 
 # ---------------------------------------------------------------- faults and verdicts
@@ -228,7 +228,7 @@ class FaultRecord:
 
 @dataclass(frozen=True)
 class KnownLimit:
-    """What a backend is known not to keep: this anomaly, under this class of fault.
+    """What a backend is known not to keep: this anomaly, under this class of fault (`none` = without any, too).
 
     `why` names the cause (the line of Huey, the Redis page); `evidence` the scenario that shows it.
     """

@@ -21,6 +21,7 @@ from harness.history.columns import History
 from harness.history.log import trim
 from harness.history.merge import read_run
 from harness.nemesis import Nemesis
+from harness.one_process import OneProcessStage
 from harness.plan import Plan, load_plan
 from harness.progress import Progress
 from harness.protocols import FaultRecord, HarnessError, Runtime, Topology
@@ -48,7 +49,8 @@ def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell
     offsets = {name: _size(node.log_path) for name, node in topology.nodes.items()}
     progress = Progress(history, lease_s=float(plan.backend.kwargs.get("lease_s", 0)))
     trouble: list[str] = []
-    with Stage(plan, runtime, topology, history, progress) as stage, Sampler(topology, samples) as sampler:
+    staged = OneProcessStage if plan.backend.in_one_process else Stage
+    with staged(plan, runtime, topology, history, progress) as stage, Sampler(topology, samples) as sampler:
         nemesis = Nemesis(plan, stage.scene(), progress, history)
 
         def watch(phase: str, over: Callable[[], bool], timeout_s: float) -> bool:
@@ -131,6 +133,7 @@ def judge_folder(folder: Path, meta: Mapping[str, Any]) -> tuple[Verdict, dict[s
             order=plan.backend.order,
             faults=faults,
             limits=plan.backend.limits,
+            forgets=plan.backend.forgets,
             recovery_s=plan.scenario.liveness.recovery,
             drain_s=plan.scenario.liveness.drain,
             competing_min=plan.scenario.competing,

@@ -144,6 +144,8 @@ class FaultSpec(Model):
     targets: ClassVar[tuple[str, ...]] = ()
     #: What it needs of the runtime: a subset of {"links"}.
     needs: ClassVar[frozenset[str]] = frozenset()
+    #: Whether a process that it strikes ends.
+    ends: ClassVar[bool] = False
     #: Its colour in the report.
     color: ClassVar[str] = "#888888"
 

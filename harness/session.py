@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import random
@@ -15,7 +16,6 @@ from typing import Any
 
 from harness.backends import BACKENDS, Backend
 from harness.backends.own import resolve
-from harness.faults.targets import CONSUMER_ROLES, SERVER_ROLES
 from harness.plan import Plan, draw_plan, load_plan
 from harness.pool import Pool
 from harness.protocols import HarnessError, Unavailable
@@ -84,18 +84,6 @@ class Session:
             scale=self.options.scale,
         )
 
-    def applies(self, scenario: Scenario, backend: Backend) -> bool:
-        """Whether the scenario asks that backend anything."""
-        if scenario.topologies is not None and backend.topology not in scenario.topologies:
-            return False
-        if not type(scenario.workload).requires <= backend.capabilities:
-            return False
-        if backend.only_server_faults and all(fault.target in CONSUMER_ROLES for fault in scenario.faults):
-            return False
-        return all(
-            backend.topology in SERVER_ROLES[fault.target] for fault in scenario.faults if fault.target in SERVER_ROLES
-        )
-
     # ---------------------------------------------------------------- running
 
     @property
@@ -118,9 +106,14 @@ class Session:
         """Carry out one plan and judge it. Raises Unavailable where this machine cannot, HarnessError where
         nothing could be begun; a run that was begun has a result, an interrupted one before the interruption goes on.
         """
+        package = plan.backend.package
+        if package and importlib.util.find_spec(package) is None:
+            raise Unavailable(
+                f"{plan.backend.name} needs {package}, which is not installed", remedy=f"pip install {package}"
+            )
         tell("topology", 0, 0, plan.tasks, ())
         runtime, topology = self._pool.get(plan.backend.topology, plan.scenario.topology)
-        self._server_version = runtime.server_version()
+        self._server_version = runtime.server_version() if topology.nodes else "none"
         needs = frozenset().union(*(type(fault).needs for fault in plan.scenario.faults))
         if not needs <= runtime.capabilities:
             raise Unavailable(

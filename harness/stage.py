@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,30 +47,14 @@ class Stage:
 
     def __enter__(self) -> Stage:
         index = FIRST_INDEX
-        for producer in self._plan.producers:
-            job = {
-                "first": producer.first,
-                "count": producer.count,
-                "rate": producer.rate,
-                "seed": producer.seed,
-            }
-            self.producers[producer.name] = self._node("producer", producer.name, index, {"producer": job})
+        for name, job in self._producer_jobs():
+            self.producers[name] = self._node("producer", name, index, self._go, {"producer": job})
             index += 1
-        consumers = self._plan.scenario.consumers
-        options: dict[str, Any] = {
-            "workers": consumers.workers,
-            "worker_type": consumers.worker_type,
-            "periodic": False,
-        }
-        # Not every Huey knows these two: name them only where they are asked for.
-        if consumers.health_check is not None:
-            options["health_check_interval"] = consumers.health_check
-        if consumers.shutdown_timeout is not None:
-            options["shutdown_timeout"] = consumers.shutdown_timeout
+        options = self._consumer_options(self._plan.scenario.consumers.workers)
         for name in self._plan.consumers:
-            self.consumers[name] = self._node("consumer", name, index, {"consumer": options})
+            self.consumers[name] = self._node("consumer", name, index, self._consumers_go, {"consumer": options})
             index += 1
-        self._drainer = self._node("drain", "drain", index, {})
+        self._drainer = self._node("drain", "drain", index, self._drain_go, {})
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -143,6 +127,26 @@ class Stage:
         nodes = {**self._topology.nodes, **{node.spec.name: node for node in self._agents()}}
         return {name: node.log_path for name, node in nodes.items()}
 
+    def _producer_jobs(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each producer's name and share."""
+        for one in self._plan.producers:
+            yield one.name, {"first": one.first, "count": one.count, "rate": one.rate, "seed": one.seed}
+
+    def _consumer_options(self, workers: int) -> dict[str, Any]:
+        """What Huey's consumer is made with."""
+        consumers = self._plan.scenario.consumers
+        options: dict[str, Any] = {
+            "workers": workers,
+            "worker_type": consumers.worker_type,
+            "periodic": False,
+        }
+        # Not every Huey knows these two: name them only where they are asked for.
+        if consumers.health_check is not None:
+            options["health_check_interval"] = consumers.health_check
+        if consumers.shutdown_timeout is not None:
+            options["shutdown_timeout"] = consumers.shutdown_timeout
+        return options
+
     def _agents(self) -> list[Node]:
         return [
             *self.producers.values(),
@@ -168,7 +172,8 @@ class Stage:
         last = next((line for line in reversed(text.splitlines()) if line.strip()), "it wrote nothing")
         return HarnessError(f"{name} ended by itself (exit status {node.exit_status()}): {last}; see logs/{name}.txt")
 
-    def _node(self, program: str, name: str, index: int, job: Mapping[str, Any]) -> Node:
+    def _node(self, program: str, name: str, index: int, go: Path, job: Mapping[str, Any]) -> Node:
+        """An agent that waits for the file `go`."""
         # Names come again in every run, on the same runtime.
         workdir = self._runtime.root / "agents" / name
         shutil.rmtree(workdir, ignore_errors=True)
@@ -177,13 +182,11 @@ class Stage:
         orders = {
             "agent": name,
             "history": str(self._history),
-            "go": str(
-                self._consumers_go if program == "consumer" else self._drain_go if program == "drain" else self._go
-            ),
+            "go": str(go),
             "huey": {
                 "class": self._plan.backend.huey,
                 "name": QUEUE,
-                "kwargs": {**self._topology.connection(), **self._plan.backend.kwargs},
+                "kwargs": self._plan.backend.arguments(self._topology.connection()),
             },
             "workload": {
                 "kind": workload.kind,

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.history import log
 
-#: Error replies (their first word) and names of exceptions -> (certainly had no effect, what to call it).
+#: Error replies (their first word, or all) and names of exceptions -> (certainly had no effect, what to call it).
 #: A reply of the server is certain by itself: Redis refuses a command before it changes anything.
 TABLE: dict[str, tuple[bool, int]] = {
     # replies of the server
@@ -36,6 +36,8 @@ TABLE: dict[str, tuple[bool, int]] = {
     "WRONGTYPE": (True, log.E_SERVER),
     # A blocked command whose node lost the slot, or its role, is unblocked without having popped anything.
     "UNBLOCKED": (True, log.E_SERVER),
+    # What SQLite says, all of it: Huey's transactions lock before they do anything (`begin exclusive`).
+    "database is locked": (True, log.E_SERVER),
     # names of exceptions, the client's own
     "ReadOnlyError": (True, log.E_READONLY),
     "ClusterDownError": (True, log.E_CLUSTERDOWN),
@@ -90,10 +92,11 @@ def classify(error: BaseException) -> tuple[int, int]:
     """(`fail` or `info`, error code) of an operation that ended in this exception."""
     certain, code = False, log.E_OTHER
     name = ""
-    first_word = str(error).split(" ", 1)[0] if str(error) else ""
+    said = str(error)
+    reply = next((words for words in (said, said.split(" ", 1)[0]) if words in TABLE), "")
     # Whatever it quotes of the last attempt is not what it says of all of them.
-    if first_word in TABLE and not _is_open(error):
-        name = first_word
+    if reply and not _is_open(error):
+        name = reply
     else:
         for kind in type(error).__mro__:
             if kind.__name__ in TABLE:

@@ -60,11 +60,15 @@ class Recorder:
             parts[name] = self._open("/" + name)
         return parts[name]
 
+    def caller(self) -> str:
+        """What the calling thread goes by in a history: its agent, and Huey's own name for it, if it has one."""
+        return f"{self.agent}/{worker}" if (worker := _worker()) else self.agent
+
     def _open(self, suffix: str) -> ThreadLog:
         with self._lock:
             self._opened += 1
             opened = self._opened
-        name = (f"{self.agent}/{worker}" if (worker := _worker()) else self.agent) + suffix
+        name = self.caller() + suffix
         file = f"{name.replace('/', '.')}.{self.incarnation}.{os.getpid()}.{opened}.log"
         try:
             return ThreadLog(self.folder / file, name, incarnation=self.incarnation)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from harness.agents.numbers import task_id
 from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
@@ -17,12 +19,16 @@ PAUSE_AFTER_ERROR_S = 0.05
 
 
 def main() -> None:
-    """Enqueue tasks number `first` to `first + count - 1`."""
+    """Enqueue one share."""
     orders = read_orders()
     huey, workload, tasks = open_huey(orders, make_recorder(orders))
-    job, params = orders["producer"], orders["workload"]["params"]
-    draw = random.Random(job["seed"])
     wait_for_go(orders)
+    produce(huey, workload, tasks, orders["workload"]["params"], orders["producer"])
+
+
+def produce(huey: Any, workload: Any, tasks: dict[str, Any], params: dict[str, Any], job: Mapping[str, Any]) -> None:
+    """Enqueue tasks number `first` to `first + count - 1` of that job."""
+    draw = random.Random(job["seed"])
     gap_s = 1 / job["rate"] if job["rate"] else 0.0
     due = time.monotonic()
     for number in range(job["first"], job["first"] + job["count"]):

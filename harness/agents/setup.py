@@ -81,7 +81,7 @@ def load_workload(orders: dict[str, Any]) -> Any:
     return WORKLOADS.registered(orders["workload"]["kind"])
 
 
-def wait_for_go(orders: dict[str, Any]) -> None:
+def wait_for_go(orders: Mapping[str, Any]) -> None:
     """Until the run gives the word, a file. Exits when it does not come."""
     path = Path(orders["go"])
     deadline = time.monotonic() + GO_TIMEOUT_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -22,6 +23,10 @@ class Backend:
     `replicas` are what each primary has in this backend's runs, unless a scenario says otherwise. In `kwargs`,
     `replicas: "all"` stands for that number. Who names this backend means the backends of `also` too; one with
     `only_server_faults` is run only by scenarios that strike servers, or what lies between them and others.
+
+    `file_argument` is for classes that take a file where others take a folder: how their constructor calls it.
+    `package` is what the class needs beside huey and redis, by the name to install and import. A storage that `forgets`
+    is there to hand out nothing of what it is given.
     """
 
     name: str
@@ -36,9 +41,26 @@ class Backend:
     replicas: int | None = None
     also: tuple[str, ...] = ()
     only_server_faults: bool = False
+    file_argument: str = ""
+    package: str = ""
+    forgets: bool = False
+
+    @property
+    def in_one_process(self) -> bool:
+        """Whether what is stored is the memory of the process that stores it."""
+        return self.topology == "none"
+
+    def arguments(self, connection: Mapping[str, object]) -> dict[str, object]:
+        """What its constructor gets beside the name, where a topology says that `connection` is how to reach it."""
+        given = dict(connection)
+        if self.file_argument:
+            given[self.file_argument] = str(Path(str(given.pop("path"))) / FILE)
+        return {**given, **self.kwargs}
 
 
 BACKENDS: Registry[Backend] = Registry("backends", "backend")
 
 #: The queue's name in every run.
 QUEUE = "chaos"
+#: The file in the shared folder, for those who want one.
+FILE = "huey.db"

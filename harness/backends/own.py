@@ -87,7 +87,9 @@ def _nearest(storage: type) -> Backend | None:
     built_in: dict[type, Backend] = {}
     for backend in BACKENDS:
         module_name, _, class_name = backend.huey.partition(":")
-        huey_class = getattr(importlib.import_module(module_name), class_name)
+        huey_class = getattr(importlib.import_module(module_name), class_name, None)
+        if huey_class is None:
+            continue  # a Huey that does not have that kind yet
         # The short names stand for another kind as well; the kind's own name comes first.
         built_in.setdefault(huey_class.storage_class, backend)
     for ancestor in storage.__mro__:

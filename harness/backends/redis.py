@@ -1,30 +1,27 @@
-"""`redis`, `redis-priority`: Huey's own storages on one server."""
+"""`redis`, `redis-…`: Huey's own storages on one server."""
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, QUEUE, Backend
+from harness.backends import BACKENDS, QUEUE, Backend, Order
 from harness.backends.stock import APPENDFSYNC, DELIVERY_PROMISES, IN_FLIGHT, ORDER_PROMISES
 
-BACKENDS.register("redis")(
-    Backend(
-        name="redis",
-        huey="huey:RedisHuey",
-        topology="standalone",
-        order="fifo",
-        promises=DELIVERY_PROMISES + ORDER_PROMISES["fifo"],
-        limits=IN_FLIGHT + APPENDFSYNC,
-        queue_key=f"huey.redis.{QUEUE}",
+
+def _register(name: str, huey: str, order: Order) -> None:
+    BACKENDS.register(name)(
+        Backend(
+            name=name,
+            huey=f"huey:{huey}",
+            topology="standalone",
+            order=order,
+            capabilities=frozenset({"priority"} if order == "priority-fifo" else ()),
+            promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
+            limits=IN_FLIGHT + APPENDFSYNC,
+            queue_key=f"huey.redis.{QUEUE}",
+        )
     )
-)
-BACKENDS.register("redis-priority")(
-    Backend(
-        name="redis-priority",
-        huey="huey:PriorityRedisHuey",
-        topology="standalone",
-        order="priority-fifo",
-        capabilities=frozenset({"priority"}),
-        promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
-        limits=IN_FLIGHT + APPENDFSYNC,
-        queue_key=f"huey.redis.{QUEUE}",
-    )
-)
+
+
+_register("redis", "RedisHuey", "fifo")
+_register("redis-expire", "RedisExpireHuey", "fifo")
+_register("redis-priority", "PriorityRedisHuey", "priority-fifo")
+_register("redis-priority-expire", "PriorityRedisExpireHuey", "priority-fifo")

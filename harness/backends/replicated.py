@@ -22,6 +22,10 @@ def _register(name: str, huey: str, topology: str, order: Order) -> None:
 
 
 _register("cluster-redis", "RedisClusterHuey", "cluster", "fifo")
+_register("cluster-expire", "RedisExpireClusterHuey", "cluster", "fifo")
 _register("cluster-priority", "PriorityRedisClusterHuey", "cluster", "priority-fifo")
+_register("cluster-priority-expire", "PriorityRedisExpireClusterHuey", "cluster", "priority-fifo")
 _register("sentinel-redis", "RedisSentinelHuey", "sentinel", "fifo")
+_register("sentinel-expire", "RedisExpireSentinelHuey", "sentinel", "fifo")
 _register("sentinel-priority", "PriorityRedisSentinelHuey", "sentinel", "priority-fifo")
+_register("sentinel-priority-expire", "PriorityRedisExpireSentinelHuey", "sentinel", "priority-fifo")

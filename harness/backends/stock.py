@@ -20,7 +20,7 @@ _POPPED = (
     "dequeue() removes the task (BRPOP, BZPOPMIN: huey/storage.py, RedisStorage.dequeue, RedisPriorityQueue.dequeue) "
     "before Worker.loop (huey/consumer.py) runs it; who dies in between takes it along"
 )
-_INTERRUPTED = (
+INTERRUPTED = (
     "Consumer.stop (huey/consumer.py) waits for no task after a SIGTERM or when shutdown_timeout is up, and "
     "Huey.notify_interrupted_tasks (huey/api.py) sends a signal for what ran, and puts nothing back"
 )
@@ -53,7 +53,7 @@ _EVERYSEC = (
 #: Whatever the topology: who holds a task when he is struck loses it.
 IN_FLIGHT = (
     KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", _POPPED, "worker-crash"),
-    KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", _INTERRUPTED, "worker-stop"),
+    KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
     KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", _BATCH, "scheduler-crash"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-pause", _REPLY, "primary-pause"),

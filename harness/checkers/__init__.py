@@ -30,6 +30,8 @@ class Context:
     #: Bounds of liveness; None = not asked.
     recovery_s: float | None = None
     drain_s: float | None = None
+    #: Whether the storage is there to hand out nothing of what it is given.
+    forgets: bool = False
     #: How many dequeues must have had a choice for order to be proven.
     competing_min: int = 0
     #: How long before a node is struck an acknowledged write may still be without a replica, or unsynced.

@@ -22,6 +22,7 @@ class KillSpec(FaultSpec):
 
     kind: Literal["kill"]
     targets: ClassVar = (*ONE_ROLES, *CHILD_ROLES)
+    ends: ClassVar = True
     color: ClassVar = "#c0392b"
 
 

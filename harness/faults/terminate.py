@@ -33,6 +33,7 @@ class TerminateSpec(FaultSpec):
     kind: Literal["terminate"]
     signal: Name = Field("TERM", description="which signal")
     targets: ClassVar = AGENT_ROLES
+    ends: ClassVar = True
     color: ClassVar = "#ba4a00"
 
 

@@ -1,0 +1,40 @@
+"""Whether a scenario asks a backend anything; if not, why."""
+
+from __future__ import annotations
+
+from harness.backends import Backend
+from harness.faults.targets import CONSUMER_ROLES, SERVER_ROLES
+from harness.scenario import FaultSpec, Scenario
+
+#: Topologies with servers, hence with links that can be cut.
+_SERVED = frozenset[str]().union(*SERVER_ROLES.values())
+
+
+def why_not(scenario: Scenario, backend: Backend) -> str | None:
+    """Why the scenario does not apply to that backend, for a person to read; None where it does."""
+    if scenario.topologies is not None and backend.topology not in scenario.topologies:
+        return f"it is for the topologies {', '.join(scenario.topologies)}, and this is {backend.topology}"
+    missing = type(scenario.workload).requires - backend.capabilities
+    if missing:
+        return f"its workload needs {', '.join(sorted(missing))}, which {backend.name} does not have"
+    if backend.only_server_faults and all(fault.target in CONSUMER_ROLES for fault in scenario.faults):
+        return f"none of its faults strikes servers, and otherwise {backend.name} is like others"
+    for fault in scenario.faults:
+        why = _why_not_struck(fault, backend)
+        if why is not None:
+            return why
+    if backend.in_one_process and scenario.consumers.worker_type == "process":
+        return "its workers are processes, and what is queued in the memory of one process no other one sees"
+    if backend.forgets and (scenario.faults or scenario.competing):
+        return "of a storage that forgets, nothing is ever queued or in anyone's hands that could be struck, or compete"
+    return None
+
+
+def _why_not_struck(fault: FaultSpec, backend: Backend) -> str | None:
+    if fault.target in SERVER_ROLES and backend.topology not in SERVER_ROLES[fault.target]:
+        return f"{fault.kind} strikes a {fault.target}, and the topology {backend.topology} has none"
+    if "links" in fault.needs and backend.topology not in _SERVED:
+        return f"{fault.kind} cuts links to servers, and the topology {backend.topology} has none"
+    if backend.in_one_process and fault.ends:
+        return f"{fault.kind} would end the one process whose memory is the queue, and with it all that could be asked"
+    return None

@@ -1,0 +1,65 @@
+"""`file`, `sqlite`, `cysqlite`: Huey's storages on a file system, shared by processes of one machine.
+
+Order, as huey/storage.py has it:
+
+- SqliteStorage: `order by priority desc, id`, within an exclusive transaction. A new row's id is the largest in the
+  table plus one (SQLite docs: autoinc.html), hence larger than that of any task that still waits: first in, first
+  out, with or without `strict_fifo`, which only keeps ids of rows that are gone from being given out again.
+- FileStorage: names of files, by priority (whole numbers from 0 to 65535) and by millisecond; those of one
+  millisecond get a number, which begins anew when the first of them is gone: see ONE_MILLISECOND.
+"""
+
+from __future__ import annotations
+
+from harness.backends import BACKENDS, Backend
+from harness.backends.stock import DELIVERY_PROMISES, INTERRUPTED, ORDER_PROMISES
+from harness.protocols import KnownLimit
+
+_FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, FileStorage.dequeue)"
+_FILE_BATCH = "read_schedule() renames and unlinks the files of all that is due (huey/storage.py, FileStorage)"
+_SQL_POPPED = "dequeue() deletes the task's row (huey/storage.py, SqliteStorage.dequeue)"
+_SQL_BATCH = "read_schedule() deletes the rows of all that is due (huey/storage.py, SqliteStorage)"
+
+
+def _in_flight(popped: str, batch: str) -> tuple[KnownLimit, ...]:
+    """Who holds a task when he is struck loses it; there are no servers to strike."""
+    popped += " before Worker.loop (huey/consumer.py) runs it; who dies in between takes it along"
+    batch += (
+        " before Scheduler.loop (huey/consumer.py) enqueues it one by one; who dies in between takes the rest along"
+    )
+    return (
+        KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", popped, "worker-crash"),
+        KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
+        KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", batch, "scheduler-crash"),
+    )
+
+
+def _register_sqlite(name: str, huey: str, package: str = "") -> None:
+    BACKENDS.register(name)(
+        Backend(
+            name=name,
+            huey=f"huey:{huey}",
+            topology="folder",
+            order="priority-fifo",
+            capabilities=frozenset({"priority"}),
+            promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
+            limits=_in_flight(_SQL_POPPED, _SQL_BATCH),
+            file_argument="filename",
+            package=package,
+        )
+    )
+
+
+BACKENDS.register("file")(
+    Backend(
+        name="file",
+        huey="huey:FileHuey",
+        topology="folder",
+        order="priority-fifo",
+        capabilities=frozenset({"priority"}),
+        promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
+        limits=_in_flight(_FILE_POPPED, _FILE_BATCH),
+    )
+)
+_register_sqlite("sqlite", "SqliteHuey")
+_register_sqlite("cysqlite", "CySqliteHuey", package="cysqlite")
