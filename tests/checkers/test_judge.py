@@ -37,7 +37,9 @@ TORN = WORK.format("", "")
 
 
 def test_every_checker_is_there_and_says_what_it_judges() -> None:
-    assert CHECKERS.names() == ["assumptions", "delivery", "faults", "liveness", "order", "schedule"]
+    assert CHECKERS.names() == [
+        *("assumptions", "delivery", "faults", "forgotten", "liveness", "order", "schedule"),
+    ]
     assert all((checker.__doc__ or "").split("\n")[0].endswith(".") for checker in CHECKERS)
 
 
@@ -55,6 +57,13 @@ def test_excused() -> None:
         True,
         ("popped-before-run",),
     )
+
+
+def test_a_limit_of_class_none_needs_no_fault() -> None:
+    limit = KnownLimit("by-itself", "lost_in_flight", "none", "why", "steady")
+    found = Finding("lost_in_flight", (1,), (2,), "")
+    assert [one.limit for one in cover([found], Context(limits=(limit,)))] == ["by-itself"]
+    assert [one.limit for one in cover([found], Context(limits=(LIMIT,)))] == [None]
 
 
 def test_not_excused_without_the_limit_nor_by_a_fault_elsewhere() -> None:

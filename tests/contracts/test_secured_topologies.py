@@ -37,7 +37,7 @@ PASSWORDS: dict[str, Any] = {"auth": "password", "sentinel_auth": "password"}
 USERS: dict[str, Any] = {"auth": "acl", "sentinel_auth": "acl"}
 TLS: dict[str, Any] = {"tls": True, "sentinel_tls": True}
 CASES = [
-    *((kind, spec) for kind in TOPOLOGIES.names() for spec in (PASSWORDS, USERS, {**USERS, **TLS})),
+    *((kind, spec) for kind in HUEYS for spec in (PASSWORDS, USERS, {**USERS, **TLS})),
     ("standalone", {"tls": True}),
     # Either half alone, and each half in its own way.
     ("sentinel", {"auth": "password"}),

@@ -1,4 +1,4 @@
-"""What every topology owes: ready means ready, a reset leaves it healthy and empty, roles are told as they are."""
+"""What a topology with servers owes: ready means ready, a reset leaves it healthy and empty, roles are told truly."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from harness.protocols import Node, NodeState, Runtime, Topology
 from harness.runtimes.choose import open_runtime
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
+from harness.topologies.compose import DESCRIPTIONS
 from harness.topologies.server import Server, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.world]
 KEY = "huey.redis.{chaos}"
 
 
-@pytest.fixture(scope="module", params=TOPOLOGIES.names())
+@pytest.fixture(scope="module", params=sorted(DESCRIPTIONS))
 def held(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, Topology]]:
     runtime = open_runtime("local", "valkey-9")
     try:

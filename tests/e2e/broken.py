@@ -11,7 +11,7 @@ import threading
 import uuid
 from typing import Any
 
-from huey.storage import PriorityRedisStorage
+from huey.storage import BlackHoleStorage, FileStorage, MemoryStorage, PriorityRedisStorage, SqliteStorage
 
 from harness.storages.cluster import PriorityRedisClusterStorage
 
@@ -95,3 +95,28 @@ class ClusterReorders(_Reorders, PriorityRedisClusterStorage):
 
 class ClusterInvents(_Invents, PriorityRedisClusterStorage):
     """Hands out a task that nobody has put in."""
+
+
+class FileDrops(_Drops, FileStorage):
+    """Acknowledges a task and forgets it."""
+
+
+class SqliteDuplicates(_Duplicates, SqliteStorage):
+    """Puts a task in twice."""
+
+
+class MemoryDrops(_Drops, MemoryStorage):
+    """Acknowledges a task and forgets it."""
+
+
+class Leaks(_Counting, BlackHoleStorage):
+    """A black hole out of which something comes."""
+
+    def enqueue(self, data: bytes, priority: float | None = None) -> None:
+        if self.nth():
+            self._last = data
+
+    def dequeue(self) -> bytes | None:
+        with self._lock:
+            found, self._last = self._last, None
+        return found
