@@ -6,7 +6,8 @@ Order, as huey/storage.py has it:
   table plus one (SQLite docs: autoinc.html), hence larger than that of any task that still waits: first in, first
   out, with or without `strict_fifo`, which only keeps ids of rows that are gone from being given out again.
 - FileStorage: names of files, by priority (whole numbers from 0 to 65535) and by millisecond; those of one
-  millisecond get a number, which begins anew when the first of them is gone: see ONE_MILLISECOND.
+  millisecond get a number, which begins anew when the first of them is gone. So a task may overtake one of the same
+  millisecond (docs/found.md); no scenario has shown that yet, and no limit covers it.
 """
 
 from __future__ import annotations
