@@ -25,6 +25,8 @@ class _Worker:
     asked_ns: int = 0
     #: When it asked the question that was last answered with 'nothing there'; 0 = the last answer was another.
     found_nothing_from_ns: int = 0
+    #: Of a scheduler: tasks that it took from the schedule and has not enqueued yet.
+    batch: int = 0
 
 
 @dataclass
@@ -63,9 +65,12 @@ class Progress:
             record = None
             for record in tail.read_new():
                 self._count(record, worker)
-                if record.f == log.READ_SCHEDULE and record.type == log.OK and record.value > 0:
-                    self.popped += record.value
-                    self.popped_by = tail.name.partition("/")[0]
+                if record.f == log.READ_SCHEDULE and record.type == log.OK:
+                    if tail.name.endswith("/scheduler"):
+                        worker.batch = max(record.value, 0)
+                    if record.value > 0:
+                        self.popped += record.value
+                        self.popped_by = tail.name.partition("/")[0]
             if record is not None:
                 agent = tail.name.partition("/")[0]
                 self._last_ns[agent] = max(self._last_ns.get(agent, 0), record.time)
@@ -75,6 +80,8 @@ class Progress:
             self._open_ns = max(self._open_ns, record.time)
         if record.f in (log.ENQUEUE, log.SCHEDULE):
             self._last_eta_ns = max(self._last_eta_ns, record.eta)
+            if record.f == log.ENQUEUE and record.type != log.INVOKE:
+                worker.batch = max(worker.batch - 1, 0)
             if record.type == log.OK:
                 self._acknowledged.add(record.task)
                 self.acknowledged = len(self._acknowledged)
@@ -140,16 +147,19 @@ class Progress:
         """Whether every worker asked for work after `since_ns` and was told that there is none, and holds nothing.
 
         Nor before all leases that may have been held then have run out, and a scheduler must have seen that the last
-        scheduled task was due. Workers that wrote nothing since are dead, and their successors write logs of their own.
+        scheduled task was due, and have enqueued all that it took. Workers that wrote nothing since are dead, and their
+        successors write logs of their own.
         """
         since_ns = max(since_ns, self._open_ns if self.lease_s else 0) + int(self.lease_s * 1e9)
         since_ns = max(since_ns, self._last_eta_ns + SCHEDULER_NS if self._last_eta_ns else 0)
         live = [
             worker
             for path, worker in self._workers.items()
-            if worker.dequeues and self._tails[path].newest_ns > since_ns
+            if (worker.dequeues or worker.batch) and self._tails[path].newest_ns > since_ns
         ]
-        return bool(live) and all(worker.found_nothing_from_ns > since_ns and not worker.holds for worker in live)
+        return bool(live) and all(
+            worker.found_nothing_from_ns > since_ns and not worker.holds and not worker.batch for worker in live
+        )
 
     def close(self) -> None:
         """Close the files."""

@@ -143,6 +143,37 @@ def test_idle_once_a_scheduler_must_have_seen_what_was_due(tmp_path: Path, progr
     assert progress.idle_since(0)
 
 
+def test_nobody_is_idle_while_a_scheduler_has_tasks_in_hand(tmp_path: Path, progress: Progress) -> None:
+    """On a slow disk, workers find the queue empty between two tasks of a batch."""
+    scheduler, own = worker(tmp_path, "consumer-0/scheduler"), worker(tmp_path, "consumer-0/w1")
+    since_ns = time.monotonic_ns()
+    scheduler.write_list(log.OK, log.READ_SCHEDULE, [1, 2])
+    for task in (1, 2):
+        asked(own, log.FAIL)
+        progress.poll()
+        assert not progress.idle_since(since_ns)
+        scheduler.write(log.INVOKE, log.ENQUEUE, task)
+        progress.poll()
+        assert not progress.idle_since(since_ns)
+        scheduler.write(log.OK, log.ENQUEUE, task)
+    progress.poll()
+    assert progress.idle_since(since_ns)
+    scheduler.write_list(log.OK, log.READ_SCHEDULE, [3, 4])
+    progress.poll()
+    assert not progress.idle_since(since_ns)
+    scheduler.write_list(log.OK, log.READ_SCHEDULE, [])  # it has given those up
+    progress.poll()
+    assert progress.idle_since(since_ns)
+
+
+def test_a_dead_scheduler_keeps_nobody_waiting(tmp_path: Path, progress: Progress) -> None:
+    worker(tmp_path, "consumer-0/scheduler").write_list(log.OK, log.READ_SCHEDULE, [1, 2])
+    since_ns = time.monotonic_ns()
+    asked(worker(tmp_path, "consumer-0/w1"), log.FAIL)
+    progress.poll()
+    assert progress.idle_since(since_ns)
+
+
 def test_what_schedulers_took_is_counted(tmp_path: Path, progress: Progress) -> None:
     one, two = worker(tmp_path, "consumer-0/scheduler"), worker(tmp_path, "consumer-1/w1/server")
     one.write(log.INVOKE, log.READ_SCHEDULE)
