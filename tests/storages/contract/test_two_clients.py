@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from huey.storage import MemoryStorage
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -96,3 +97,27 @@ def test_what_two_clients_see_at_once_is_possible(bench: Bench) -> None:
         assert linearizable(Model(subject, loose), calls), f"no order of these explains them:\n{history}"
 
     check()
+
+
+class Torn(MemoryStorage):  # type: ignore[misc]
+    """A planted fault: whoever takes a task looks first, and takes then, and both have looked before either takes."""
+
+    def __init__(self) -> None:
+        super().__init__("torn")
+        self._looked = threading.Barrier(2)
+
+    def dequeue(self) -> Any:
+        items = self.enqueued_items()
+        self._looked.wait(DEADLINE_S)
+        super().dequeue()
+        return items[0] if items else None
+
+
+def test_a_planted_fault_is_found() -> None:
+    storage = Torn()
+    storage.enqueue(b"once")
+    before = [Call("enqueue", (b"once",), None, -2, -1)]
+    calls = run([storage, storage], [[("dequeue", ())], [("dequeue", ())]])
+    assert [call.answer for call in calls[:2]] == [b"once", b"once"]
+    memory = next(one for one in SUBJECTS if one.name == "memory")
+    assert not linearizable(Model(memory), [*before, *calls])
