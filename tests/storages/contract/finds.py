@@ -205,6 +205,10 @@ FINDS: tuple[Find, ...] = (
         "BaseStorage.close", "pass",
     ),
     Find(
+        "open-without-a-file", SQLITE, ["raised OperationalError"] * 2,
+        "BaseSqlStorage.initialize_schema", "with self.db(commit=True, close=True) as curs:",
+    ),
+    Find(
         "flush-all-leaves-no-key", "redis-notify redis-expire-notify sentinel-notify", ["huey.notify.NAME.k"],
         "BaseStorage.flush_all", "self.flush_results()",
     ),

@@ -23,6 +23,6 @@ def test_rule(bench: Bench, rule: Rule) -> None:
     if find is None:
         assert seen == expected
         return
-    print(f"  huey.storage.{find.where}: {find.line}")
+    print(f"  {find.where}: {find.line}")
     assert seen != expected, "this one keeps the rule now: take it out of finds.py and docs/found.md"
     assert seen == find.seen, "it does otherwise, but not as listed"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..places import Bench
 from ..subjects import Subject
-from . import drained, rule
+from . import attempt, drained, rule
 from .schedule import T
 
 
@@ -79,6 +79,15 @@ def close_releases(s: Any, bench: Bench) -> Any:
     other.flush_all()
     other.close()
     return len(os.listdir("/proc/self/fd")) - before
+
+
+@rule(expects=[None, b"task"], applies=lambda subject: subject.place == "file")
+def open_without_a_file(_: Any, bench: Bench) -> Any:
+    """SQLite's `:memory:` is a database as well."""
+    storage = bench.subject.huey_class("in-memory", filename=":memory:").storage
+    found = [attempt(storage.enqueue, b"task"), attempt(storage.dequeue)]
+    storage.close()
+    return found
 
 
 @rule(expects=[[0, 0, 0, 0], [1, 1, 1, 1]])
