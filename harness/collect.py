@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from harness.applies import why_not
 from harness.live import Live
 from harness.plan import Plan
-from harness.protocols import HarnessError, Unavailable
+from harness.protocols import HarnessError, NotApplicable, Unavailable
 from harness.report.model import limits_text, standing
 from harness.report.terminal import header_lines, summary
 from harness.scenario_file import shipped_folder
-from harness.session import Options, Session, all_backends, scenarios_in_file, versions
+from harness.session import Options, Session, all_backends, scenarios_in_file
 from harness.workers import Controller, given_to_worker, send_results
 
 #: What a scenario file is known by; other YAML in a project is none of ours.
@@ -48,6 +47,8 @@ class ScenarioItem(pytest.Item):
         """Run it; the contract's table of verdicts and outcomes."""
         try:
             result = self.plugin.session.run(self.plan, self.plugin.live.listener(self.nodeid))
+        except NotApplicable as reason:
+            pytest.skip(str(reason).replace("\n", " "))
         except Unavailable as missing:
             if os.environ.get("CI") == "true":
                 raise ScenarioFailed(f"cannot be run here, and under CI that is a failure: {missing}") from None
@@ -90,13 +91,15 @@ class ScenarioFile(pytest.File):
         session = self._plugin.session
         for located in scenarios_in_file(session, self.path):
             for backend in session.backends:
-                name = f"{located.scenario.name}[{backend.name}]"
-                why = why_not(located.scenario, backend)
-                if why is None:
-                    plan = session.plan(located.scenario, backend)
-                    yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
-                else:
-                    self._plugin.left_out.append(f"{name} does not apply: {why}")
+                for version in session.versions:
+                    why = session.why_not(located.scenario, backend, version)
+                    if why is None:
+                        plan = session.plan(located.scenario, backend, version)
+                        name = f"{located.scenario.name}[{plan.name}]"
+                        yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
+                    else:
+                        name = f"{located.scenario.name}[{backend.name}]"
+                        self._plugin.left_out.append(f"{name} does not apply: {why}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Errors in the file are told as they are: place, value, what would be valid."""
@@ -115,7 +118,7 @@ class Replay(pytest.Collector):
     def collect(self) -> Iterator[pytest.Item]:
         """An item for each plan."""
         for plan in self._plugin.session.replays:
-            name = f"{plan.scenario.name}[{plan.backend.name}]"
+            name = f"{plan.scenario.name}[{plan.name}]"
             yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
 
 
@@ -142,7 +145,7 @@ class Plugin:
             backends=backends,
             runtime=session.runtime,
             server=session.options.server,
-            versions=versions(),
+            versions=session.header_versions(),
             seed=session.seed,
             scenarios=len(session.replays or session.selected),
         )
@@ -233,6 +236,8 @@ def _options(values: Mapping[str, Any]) -> Options:
         backends=tuple(dict.fromkeys(names)),
         runtime=values["runtime"],
         server=values["server"],
+        versions=tuple(values["version"] or ()),
+        requires=tuple(values["requires"] or ()),
         scenarios=tuple(values["scenario"] or ()),
         seed=values["seed"],
         scale=scale,

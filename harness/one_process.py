@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.protocols import NodeState
-from harness.stage import FIRST_INDEX, Stage
+from harness.stage import FIRST_INDEX, Stage, consumer_options
 
 
 class OneProcessStage(Stage):
@@ -15,7 +15,8 @@ class OneProcessStage(Stage):
         producers = [
             {"agent": producer, "go": str(self._go), "producer": job} for producer, job in self._producer_jobs()
         ]
-        job = {"consumer": self._consumer_options(consumers.count * consumers.workers), "producers": producers}
+        options = consumer_options(self._plan.scenario, workers=consumers.count * consumers.workers)
+        job = {"consumer": options, "producers": producers}
         self.consumers[name] = self._node("one_process", name, FIRST_INDEX, self._consumers_go, job)
         return self
 

@@ -54,6 +54,15 @@ class Plan:
     producers: tuple[ProducerPlan, ...]
     consumers: tuple[str, ...]
     faults: tuple[FaultPlan, ...]
+    #: The Huey that was asked for by its version, and all that the agents' interpreter is to hold; without any, it is
+    #: the harness' own.
+    version: str | None = None
+    requires: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The backend's, and the version that was asked for: what results of one scenario are told apart by."""
+        return self.backend.name if self.version is None else f"{self.backend.name}-{self.version}"
 
     @property
     def tasks(self) -> int:
@@ -75,6 +84,8 @@ class Plan:
             "producers": [dataclasses.asdict(one) for one in self.producers],
             "consumers": list(self.consumers),
             "faults": [dataclasses.asdict(one) for one in self.faults],
+            "version": self.version,
+            "requires": list(self.requires),
             "colors": {kind: fault.spec.color for kind, fault in FAULTS.items()},
         }
 
@@ -84,7 +95,15 @@ class Plan:
 
 
 def draw_plan(
-    scenario: Scenario, backend: Backend, seed: int, *, runtime: str, server: str, scale: float = 1.0
+    scenario: Scenario,
+    backend: Backend,
+    seed: int,
+    *,
+    runtime: str,
+    server: str,
+    scale: float = 1.0,
+    version: str | None = None,
+    requires: tuple[str, ...] = (),
 ) -> Plan:
     """Draw all that is left open, from the seed alone."""
     # One stream for each scenario and backend: leaving one out does not change the others.
@@ -110,6 +129,8 @@ def draw_plan(
         producers=tuple(producers),
         consumers=tuple(f"consumer-{i}" for i in range(1 if backend.in_one_process else scenario.consumers.count)),
         faults=tuple(FaultPlan(i, draw.getrandbits(16)) for i in range(len(scenario.faults))),
+        version=version,
+        requires=requires,
     )
 
 
@@ -140,6 +161,7 @@ def load_plan(stored: dict[str, Any]) -> Plan:
     backend["promises"] = tuple(Promise(one["name"], tuple(one["under"])) for one in backend["promises"])
     backend["limits"] = tuple(KnownLimit(**one) for one in backend["limits"])
     backend["also"] = tuple(backend.get("also", ()))
+    backend["requires"] = tuple(backend.get("requires", ()))
     return Plan(
         scenario=scenario_model().model_validate(stored["scenario"]),
         backend=Backend(**backend),
@@ -150,4 +172,6 @@ def load_plan(stored: dict[str, Any]) -> Plan:
         producers=tuple(ProducerPlan(**one) for one in stored["producers"]),
         consumers=tuple(stored["consumers"]),
         faults=tuple(FaultPlan(**one) for one in stored["faults"]),
+        version=stored.get("version"),
+        requires=tuple(stored.get("requires", ())),
     )

@@ -11,6 +11,8 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("backend", "run the scenarios on these backends: names, or package.module:Class; `all` = every one", {}),
     ("runtime", "where servers and agents run: docker, local, auto", {}),
     ("server", "valkey-9, valkey-8, redis-8, …; with docker also an image reference", {}),
+    ("version", "the Huey that producers and consumers run, e.g. 3.0.1; repeatable", {"action": "append"}),
+    ("requires", "a further pip requirement of their interpreter, e.g. redis<7; repeatable", {"action": "append"}),
     ("scenario", "scenario files or names; globs", {"action": "append"}),
     ("seed", "a whole number, or `last`", {}),
     ("scale", "multiplies every workload's task count", {}),

@@ -26,6 +26,10 @@ class Unavailable(HarnessError):
     """This machine cannot do that. A skip on a laptop, a failure under CI=true."""
 
 
+class NotApplicable(HarnessError):
+    """What was asked for has no meaning there, on any machine. A skip."""
+
+
 class DeadlineExceeded(HarnessError):
     """A bounded wait ran out; the message names what was waited for, and for how long."""
 
@@ -58,6 +62,8 @@ class NodeSpec:
     workdir: Path
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[Path, ...] = ()
+    #: Run the program `python` in this interpreter, instead of the one that the runtime was given.
+    python: Path | None = None
     #: The TCP port that the program serves, if any. On the loopback runtime it is made unique by the address.
     port: int | None = None
 

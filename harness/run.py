@@ -17,6 +17,7 @@ from typing import Any
 from harness.checkers import Context
 from harness.checkers.faults import in_flight
 from harness.checkers.judge import judge
+from harness.environments import Environment
 from harness.history.columns import History
 from harness.history.log import trim
 from harness.history.merge import read_run
@@ -38,8 +39,17 @@ WORKLOAD_SLACK_S = 120.0
 Listener = Callable[[str, int, int, int, tuple[str, ...]], None]
 
 
-def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell: Listener) -> None:
+def perform(
+    plan: Plan,
+    runtime: Runtime,
+    topology: Topology,
+    folder: Path,
+    tell: Listener,
+    environment: Environment | None = None,
+) -> None:
     """Carry the plan out on a topology that is ready and empty; leaves its evidence in `folder`.
+
+    Agents run in that environment, without one in the harness' own interpreter.
 
     What keeps the run from being carried out whole is noted as trouble, which makes its verdict unknown;
     evidence of what did happen is kept in any case.
@@ -50,7 +60,8 @@ def perform(plan: Plan, runtime: Runtime, topology: Topology, folder: Path, tell
     progress = Progress(history, lease_s=float(plan.backend.kwargs.get("lease_s", 0)))
     trouble: list[str] = []
     staged = OneProcessStage if plan.backend.in_one_process else Stage
-    with staged(plan, runtime, topology, history, progress) as stage, Sampler(topology, samples) as sampler:
+    agents = staged(plan, runtime, topology, history, progress, environment)
+    with agents as stage, Sampler(topology, samples) as sampler:
         nemesis = Nemesis(plan, stage.scene(), progress, history)
 
         def watch(phase: str, over: Callable[[], bool], timeout_s: float) -> bool:

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import environments
+from harness.applies import why_not
 from harness.backends import BACKENDS, Backend
 from harness.backends.own import resolve
+from harness.environments import Environment
 from harness.plan import Plan, draw_plan, load_plan
 from harness.pool import Pool
-from harness.protocols import HarnessError, Unavailable
+from harness.protocols import HarnessError, NotApplicable, Unavailable
 from harness.report.html import write_report
 from harness.report.index import record_run
 from harness.report.junit import write_junit
@@ -29,6 +32,7 @@ from harness.runtimes.choose import choose
 from harness.runtimes.servers import DEFAULT, server_named
 from harness.scenario import Scenario
 from harness.scenario_file import Located, find_scenarios, locate, select
+from harness.stage import consumer_options
 
 PLANS_MAX = 10_000
 
@@ -40,6 +44,8 @@ class Options:
     backends: tuple[str, ...]
     runtime: str = "auto"
     server: str = DEFAULT
+    versions: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     seed: str | None = None
     scale: float = 1.0
@@ -61,20 +67,28 @@ class Session:
         if not options.scale > 0:
             raise HarnessError(f"--huey-scale is {options.scale:g}", remedy="give a number above 0, such as 0.1 or 10")
         self.replays = _stored_plans(options.replay) if options.replay is not None else []
+        #: Versions of Huey that each backend is run with; None = that of its own interpreter.
+        self.versions: tuple[str | None, ...] = tuple(
+            dict.fromkeys(environments.check_version(one) for one in options.versions)
+        ) or (None,)
+        self._environments: dict[tuple[str, ...], Environment] = {}
+        self._further = tuple(environments.check_requirement(one) for one in options.requires)
         self.backends = () if self.replays else _backends(options.backends)
         self.seed = self.replays[0].seed if self.replays else _seed(options)
         own = Path("scenarios")
         self.available = [] if self.replays else locate(find_scenarios(own if own.is_dir() else None))
         self.selected = select(options.scenarios, self.available) if options.scenarios else self.available
         self.results: list[Result] = []
+        if options.versions or options.requires:
+            self._prepare()
         self._pool = Pool(self.runtime, options.server)
         self._folder = options.folder
         self._server_version = options.server
 
     # ---------------------------------------------------------------- what there is to run
 
-    def plan(self, scenario: Scenario, backend: Backend) -> Plan:
-        """The plan for that scenario and backend under this session's seed."""
+    def plan(self, scenario: Scenario, backend: Backend, version: str | None = None) -> Plan:
+        """The plan for that scenario, backend and Huey under this session's seed."""
         return draw_plan(
             scenario,
             backend,
@@ -82,7 +96,58 @@ class Session:
             runtime=self.runtime,
             server=self.options.server,
             scale=self.options.scale,
+            version=version,
+            requires=self._requires(backend, version),
         )
+
+    def why_not(self, scenario: Scenario, backend: Backend, version: str | None = None) -> str | None:
+        """Why the scenario does not apply to that backend with that Huey; None where it does."""
+        environment = self._environments.get(self._requires(backend, version))
+        if environment is not None and (unknown := unknown_options(scenario, environment)):
+            return f"the consumer of Huey {environment.versions['huey']} does not have {', '.join(unknown)}"
+        return why_not(scenario, backend)
+
+    # ---------------------------------------------------------------- interpreters of agents
+
+    def header_versions(self) -> Mapping[str, str]:
+        """What producers and consumers run, each with all its versions."""
+        if not self._environments:
+            return versions()
+        told: dict[str, dict[str, None]] = {}
+        for environment in self._environments.values():
+            for name, version in environment.versions.items():
+                told.setdefault(name, {})[version] = None
+        return {name: " and ".join(found) for name, found in told.items()}
+
+    def _requires(self, backend: Backend, version: str | None) -> tuple[str, ...]:
+        return environments.requirements(version, self._further, backend.requires)
+
+    def _prepare(self) -> None:
+        """Build what the options ask for: what cannot be had is told before anything is started."""
+        for backend in self.backends:
+            for version in self.versions:
+                environment = self._got(self._requires(backend, version))
+                module, _, name = backend.huey.partition(":")
+                if module == "huey" and name not in environment.classes:
+                    huey = environment.versions["huey"]
+                    raise HarnessError(f"backend {backend.name!r} needs {name}, which Huey {huey} does not have")
+
+    def _environment(self, plan: Plan) -> Environment | None:
+        """The agents' interpreter, None for this one. Raises Unavailable, NotApplicable, HarnessError."""
+        if not plan.requires:
+            return None
+        environment = self._got(plan.requires)
+        if unknown := unknown_options(plan.scenario, environment):
+            raise NotApplicable(
+                f"{plan.scenario.name} sets {', '.join(unknown)}, which the consumer of "
+                f"Huey {environment.versions['huey']} does not have"
+            )
+        return environment
+
+    def _got(self, wanted: tuple[str, ...]) -> Environment:
+        if wanted not in self._environments:
+            self._environments[wanted] = environments.get(wanted)
+        return self._environments[wanted]
 
     # ---------------------------------------------------------------- running
 
@@ -111,6 +176,7 @@ class Session:
             raise Unavailable(
                 f"{plan.backend.name} needs {package}, which is not installed", remedy=f"pip install {package}"
             )
+        environment = self._environment(plan)
         tell("topology", 0, 0, plan.tasks, ())
         runtime, topology = self._pool.get(plan.backend.topology, plan.scenario.topology)
         self._server_version = runtime.server_version() if topology.nodes else "none"
@@ -124,7 +190,7 @@ class Session:
         folder = self._result_folder(plan)
         began = time.monotonic()
         try:
-            perform(plan, runtime, topology, folder, tell)
+            perform(plan, runtime, topology, folder, tell, environment)
         except BaseException as error:
             self._pool.close()  # who knows what was left undone
             if isinstance(error, OSError):
@@ -133,7 +199,7 @@ class Session:
         finally:
             if (folder / "faults.json").exists():
                 tell("judging", 0, 0, plan.tasks, ())
-                self._judge(plan, folder, time.monotonic() - began)
+                self._judge(plan, folder, time.monotonic() - began, environment)
         return self.results[-1]
 
     def reach(self) -> list[str]:
@@ -153,14 +219,15 @@ class Session:
         record_run(self.options.report, self._folder, self.results)
         return report
 
-    def _judge(self, plan: Plan, folder: Path, seconds: float) -> None:
+    def _judge(self, plan: Plan, folder: Path, seconds: float, environment: Environment | None) -> None:
+        own = environment.versions if environment is not None else versions()
         meta: Mapping[str, Any] = {
             "run": self.folder.name,
             "scenario": plan.scenario.name,
             "backend": plan.backend.name,
             "runtime": self.runtime,
             "seed": plan.seed,
-            "versions": {**versions(), "server": self._server_version},
+            "versions": {**own, "server": self._server_version},
             "folder": str(folder),
         }
         _, document, history = judge_folder(folder, meta)
@@ -169,7 +236,7 @@ class Session:
 
     def _result_folder(self, plan: Plan) -> Path:
         # A class of one's own has a colon in its name, and a path may not everywhere.
-        base = self.folder / plan.scenario.name / plan.backend.name.replace(":", ".").replace("/", "_")
+        base = self.folder / plan.scenario.name / plan.name.replace(":", ".").replace("/", "_")
         folder, again = base, 1
         while folder.exists():
             again += 1
@@ -178,8 +245,13 @@ class Session:
         return folder
 
 
+def unknown_options(scenario: Scenario, environment: Environment) -> list[str]:
+    """What the scenario tells consumers, and theirs cannot be told."""
+    return [one for one in consumer_options(scenario) if one not in environment.consumer_options]
+
+
 def versions() -> dict[str, str]:
-    """Of what producers and consumers run."""
+    """Of what producers and consumers run in the harness' own interpreter."""
     return {
         "huey": importlib.metadata.version("huey"),
         "redis-py": importlib.metadata.version("redis"),

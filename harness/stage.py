@@ -6,17 +6,21 @@ import json
 import os
 import shutil
 import signal
+import site
 import sys
-from collections.abc import Iterator, Mapping
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.backends import QUEUE
+from harness.environments import Environment
 from harness.faults import Scene
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.protocols import HarnessError, Node, NodeSpec, NodeState, Runtime, Topology
 from harness.runtimes.together import start_all
+from harness.scenario import Scenario
 from harness.topologies.server import wait_for
 from harness.workloads import WORKLOADS
 
@@ -28,11 +32,35 @@ DRAIN_TIMEOUT_S = 25.0
 FIRST_INDEX = 60
 
 
+def consumer_options(scenario: Scenario, workers: int | None = None) -> dict[str, Any]:
+    """What Huey's Consumer is told. Not every Huey knows all of it: what nobody asks for is not named."""
+    consumers = scenario.consumers
+    options: dict[str, Any] = {
+        "workers": workers or consumers.workers,
+        "worker_type": consumers.worker_type,
+        "periodic": False,
+    }
+    if consumers.health_check is not None:
+        options["health_check_interval"] = consumers.health_check
+    if consumers.shutdown_timeout is not None:
+        options["shutdown_timeout"] = consumers.shutdown_timeout
+    return options
+
+
 class Stage:
     """Producers, consumers and the drainer of one run. A context manager: whatever happens, they are gone after it."""
 
-    def __init__(self, plan: Plan, runtime: Runtime, topology: Topology, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        topology: Topology,
+        folder: Path,
+        progress: Progress,
+        environment: Environment | None = None,
+    ) -> None:
         self._plan = plan
+        self._python = environment.python if environment is not None else None
         self._runtime = runtime
         self._topology = topology
         # Agents do not work in the folder that pytest was started in.
@@ -50,7 +78,7 @@ class Stage:
         for name, job in self._producer_jobs():
             self.producers[name] = self._node("producer", name, index, self._go, {"producer": job})
             index += 1
-        options = self._consumer_options(self._plan.scenario.consumers.workers)
+        options = consumer_options(self._plan.scenario)
         for name in self._plan.consumers:
             self.consumers[name] = self._node("consumer", name, index, self._consumers_go, {"consumer": options})
             index += 1
@@ -132,21 +160,6 @@ class Stage:
         for one in self._plan.producers:
             yield one.name, {"first": one.first, "count": one.count, "rate": one.rate, "seed": one.seed}
 
-    def _consumer_options(self, workers: int) -> dict[str, Any]:
-        """What Huey's consumer is made with."""
-        consumers = self._plan.scenario.consumers
-        options: dict[str, Any] = {
-            "workers": workers,
-            "worker_type": consumers.worker_type,
-            "periodic": False,
-        }
-        # Not every Huey knows these two: name them only where they are asked for.
-        if consumers.health_check is not None:
-            options["health_check_interval"] = consumers.health_check
-        if consumers.shutdown_timeout is not None:
-            options["shutdown_timeout"] = consumers.shutdown_timeout
-        return options
-
     def _agents(self) -> list[Node]:
         return [
             *self.producers.values(),
@@ -193,7 +206,7 @@ class Stage:
                 "module": type(WORKLOADS.get(workload.kind)).__module__,
                 "params": workload.model_dump(mode="python"),
             },
-            "sys_path": [os.getcwd(), *sys.path],
+            "sys_path": [os.getcwd(), *(sys.path if self._python is None else projects_on(sys.path))],
             **job,
         }
         path = workdir / "orders.json"
@@ -205,7 +218,25 @@ class Stage:
                 program="python",
                 args=("-m", f"harness.agents.{program}", str(path)),
                 workdir=workdir,
-                env={"PYTHONUNBUFFERED": "1"},
+                env={"PYTHONUNBUFFERED": "1", **self._source(workdir)},
+                python=self._python,
                 mounts=(self._history, *self._topology.client_files),
             )
         )
+
+    def _source(self, workdir: Path) -> dict[str, str]:
+        """What lets another interpreter find this package, and nothing of what is installed beside it."""
+        if self._python is None:
+            return {}
+        folder = workdir / "source"
+        folder.mkdir()
+        (folder / "harness").symlink_to(Path(__file__).parent)
+        return {"PYTHONPATH": str(folder)}
+
+
+def projects_on(paths: Iterable[str]) -> list[str]:
+    """Those of `sys.path` that hold a project, and not what belongs to this interpreter: another one has its own."""
+    own = {Path(one).resolve() for one in (*sysconfig.get_paths().values(), *site.getsitepackages())}
+    own.add(Path(site.getusersitepackages()).resolve())
+    own.add(Path(sysconfig.get_path("stdlib"), "lib-dynload").resolve())
+    return [one for one in paths if one and Path(one).is_dir() and Path(one).resolve() not in own]

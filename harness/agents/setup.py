@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.agents.errors import watch_redis
 from harness.agents.logs import Recorder, next_incarnation
@@ -54,23 +55,50 @@ def make_recorder(orders: dict[str, Any]) -> Recorder:
 
 
 def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, Any, dict[str, Any]]:
-    """(huey, workload, its tasks by name), recorded if there is a recorder.
-
-    A class that is no Huey is a storage: an instance is made around it.
-    """
+    """(huey, workload, its tasks by name), recorded if there is a recorder."""
     if recorder is not None:
         watch_redis()
-    from huey.api import Huey
-
-    cls = load_class(orders["huey"]["class"])
-    kwargs = as_arguments(orders["huey"]["kwargs"])
-    name = orders["huey"]["name"]
-    huey = cls(name, **kwargs) if issubclass(cls, Huey) else Huey(name, storage_class=cls, **kwargs)
+    kind = load_class(orders["huey"]["class"])
+    huey = make_huey(kind, orders["huey"]["name"], as_arguments(orders["huey"]["kwargs"]))
     workload = load_workload(orders)
     tasks = workload.define(huey)
     if recorder is not None:
         record(huey, recorder)
     return huey, workload, tasks
+
+
+def make_huey(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """A Huey of that class, or around that storage class; or what the function of that name makes."""
+    from huey.api import Huey
+
+    if not isinstance(kind, type):
+        return kind(name, **arguments)
+    if kind.__module__.partition(".")[0] == "huey":
+        arguments = without_url(arguments)
+    if issubclass(kind, Huey):
+        return kind(name, **arguments)
+    if hasattr(Huey, "storage_class"):
+        return Huey(name, storage_class=kind, **arguments)
+
+    class Around(Huey):  # type: ignore[misc]
+        """As Hueys of before 2.1 are given their storage."""
+
+        def get_storage(self, **kwargs: Any) -> Any:
+            return kind(self.name, **kwargs)
+
+    return Around(name, **arguments)
+
+
+def without_url(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The same with host and port in place of a URL that says no more than that.
+
+    Every Huey takes them. Those of before 2.4 hand a URL on with `decode_components`, which redis-py 4 does not know.
+    """
+    url = urlsplit(arguments.get("url", ""))
+    if url.scheme != "redis" or url.username or url.password or url.query or not url.hostname:
+        return arguments
+    rest = {name: value for name, value in arguments.items() if name != "url"}
+    return {"host": url.hostname, "port": url.port or 6379, "db": int(url.path.strip("/") or 0), **rest}
 
 
 def load_workload(orders: dict[str, Any]) -> Any:

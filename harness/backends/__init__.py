@@ -18,11 +18,12 @@ Order = Literal["priority-fifo", "priority", "fifo", "none"]
 class Backend:
     """A storage as people choose it.
 
-    `huey` names a Huey or a storage class as `package.module:Class`; `queue_key` is the key that holds the queue, by
-    which its node is found (None where there is none); `kwargs` go to the constructor beside the connection;
-    `replicas` are what each primary has in this backend's runs, unless a scenario says otherwise. In `kwargs`,
-    `replicas: "all"` stands for that number. Who names this backend means the backends of `also` too; one with
-    `only_server_faults` is run only by scenarios that strike servers, or what lies between them and others.
+    `huey` names a Huey or a storage class as `package.module:Class`, or a function that makes a Huey; `queue_key` is
+    the key that holds the queue, by which its node is found (None where there is none); `kwargs` go to the constructor
+    beside the connection; `replicas` are what each primary has in this backend's runs, unless a scenario says
+    otherwise. In `kwargs`, `replicas: "all"` stands for that number. Who names this backend means the backends of
+    `also` too; one with `only_server_faults` is run only by scenarios that strike servers, or what lies between them
+    and others. One that `requires` anything (of pip) runs in an interpreter of its own, which holds that.
 
     `file_argument` is for classes that take a file where others take a folder: how their constructor calls it.
     `package` is what the class needs beside huey and redis, by the name to install and import. A storage that `forgets`
@@ -41,6 +42,7 @@ class Backend:
     replicas: int | None = None
     also: tuple[str, ...] = ()
     only_server_faults: bool = False
+    requires: tuple[str, ...] = ()
     file_argument: str = ""
     package: str = ""
     forgets: bool = False

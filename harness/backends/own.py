@@ -86,6 +86,8 @@ def _nearest(storage: type) -> Backend | None:
     """The built-in backend whose storage class comes first among the class's ancestors."""
     built_in: dict[type, Backend] = {}
     for backend in BACKENDS:
+        if backend.requires:
+            continue  # its class is not to be had in this interpreter
         module_name, _, class_name = backend.huey.partition(":")
         huey_class = getattr(importlib.import_module(module_name), class_name, None)
         if huey_class is None:

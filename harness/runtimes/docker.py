@@ -440,8 +440,9 @@ class DockerRuntime:
             reference, program, shared = self._server.reference, self._server.program, []
             inherited = {}
         else:
-            reference, program = self._agent_image, str(self._python)
-            shared = [*images.system_mounts(), *images.interpreter_mounts(self._python)]
+            python = spec.python or self._python
+            reference, program = self._agent_image, str(python)
+            shared = [*images.system_mounts(), *images.interpreter_mounts(python)]
             inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return self._container(
             reference,

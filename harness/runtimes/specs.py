@@ -31,6 +31,8 @@ def _problem_of(spec: NodeSpec, root: Path, others: Iterable[NodeSpec]) -> str:
             return f"index {spec.index} is taken by node {other.name!r}"
     if spec.program not in ("server", "python"):
         return f"program {spec.program!r}; valid is `python` or `server`"
+    if spec.python is not None and not spec.python.exists():
+        return f"its interpreter does not exist: {spec.python}"
     if not spec.workdir.is_dir():
         return f"its workdir does not exist: {spec.workdir}"
     if not spec.workdir.resolve().is_relative_to(root.resolve()):

@@ -312,7 +312,8 @@ class WorldRuntime:
         """Make a node, not yet started. Raises HarnessError when the spec is wrong, or its name or index taken."""
         specs.check(spec, self.root, [node.spec for node in self._nodes.values()])
         self._world.ask("add", node=spec.index)
-        argv = [str(self._programs[spec.program]), *spec.args]
+        program = self._programs[spec.program] if spec.program == "server" else spec.python or self._programs["python"]
+        argv = [str(program), *spec.args]
         node = self._node_class(self._world, spec, argv, self._forget)
         self._nodes[spec.index] = node
         return node
