@@ -225,6 +225,7 @@ class Session:
             "run": self.folder.name,
             "scenario": plan.scenario.name,
             "backend": plan.backend.name,
+            "huey_version": plan.version,
             "runtime": self.runtime,
             "seed": plan.seed,
             "versions": {**own, "server": self._server_version},

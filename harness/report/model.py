@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.report.clusters import clusters, findings_of, moments
 from harness.report.read import Stored, read_result, result_folders
+from harness.report.result import backend_name
 from harness.report.series import EMPTY, build_series, series_of_progress
 from harness.report.shapes import Cluster, Fault, ResultModel, RunModel, Timeline
 from harness.report.spans import HOWS, pair
@@ -76,7 +77,7 @@ def build_result(stored: Stored, id: str, budget: int) -> ResultModel:
     return ResultModel(
         id=id,
         scenario=one_line(verdict.get("scenario") or scenario.get("name") or stored.folder.parent.name, 120),
-        backend=one_line(verdict.get("backend") or backend.get("name") or stored.folder.name, 120),
+        backend=one_line(backend_name(verdict, str(backend.get("name") or stored.folder.name)), 120),
         asks=one_line(scenario.get("asks", ""), 500),
         validity=one_line(verdict.get("validity", "unknown"), 20),
         standing=standing(verdict),

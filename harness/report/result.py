@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def backend_name(verdict: Mapping[str, Any], otherwise: str) -> str:
+    """The backend of a verdict as reports call it: with the version of Huey where one was asked for."""
+    name = str(verdict.get("backend") or otherwise)
+    version = verdict.get("huey_version")
+    return f"{name}-{version}" if version else name
+
+
 @dataclass(frozen=True)
 class Result:
     """One scenario on one backend: its verdict.json, how long it took, and `terminal.failure_text` where it failed."""
@@ -22,8 +29,8 @@ class Result:
 
     @property
     def backend(self) -> str:
-        """The backend's name."""
-        return str(self.verdict.get("backend", "?"))
+        """The backend's name, with the version of Huey where one was asked for."""
+        return backend_name(self.verdict, "?")
 
     @property
     def counts(self) -> Mapping[str, int | None]:
