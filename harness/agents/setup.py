@@ -22,6 +22,9 @@ GO_TIMEOUT_S = 120.0
 
 def read_orders() -> dict[str, Any]:
     """The orders whose path is the agent's only argument."""
+    # A consumer that was told to restart comes back as a script, with its folder, and our `numbers`, in front of all.
+    here = str(Path(__file__).parent)
+    sys.path[:] = [path for path in sys.path if path != here]
     orders: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
     # A class of one's own is looked for where pytest was started.
     for path in orders.get("sys_path", []):

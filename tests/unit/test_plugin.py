@@ -84,6 +84,10 @@ def test_options_can_come_from_an_ini_file(tmp_path: Path) -> None:
         (["--huey-backend=huey:RedisHuy"], ["no 'RedisHuy'", "Did you mean 'RedisHuey'?"]),
         (["--huey-backend=json:dumps"], ["not a Huey or a storage class"]),
         (["--huey-replay=."], ["is no folder of a run"]),
+        (["--huey-backend=redis", "--huey-version=two"], ["--huey-version is 'two'", "2.5.5"]),
+        (["--huey-backend=redis", "--huey-version=1.11.0"], ["'1.11.0'", "2.0.0 or later"]),
+        (["--huey-backend=redis", "--huey-requires=--pre"], ["--huey-requires is '--pre'", "redis<7"]),
+        (["--huey-backend=redis", "--huey-requires=huey==2.5.5"], ["say --huey-version=2.5.5"]),
     ],
 )
 def test_bad_options_end_before_anything_is_started(tmp_path: Path, options: list[str], said: list[str]) -> None:
