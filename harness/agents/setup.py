@@ -84,7 +84,7 @@ def make_huey(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
         return Huey(name, storage_class=kind, **arguments)
 
     class Around(Huey):  # type: ignore[misc]
-        """As Hueys of before 2.1 are given their storage."""
+        """As Hueys that take no `storage_class` are given their storage: 2.0."""
 
         def get_storage(self, **kwargs: Any) -> Any:
             return kind(self.name, **kwargs)

@@ -28,7 +28,8 @@ def test_a_storage_is_given_to_hueys_that_take_no_class(monkeypatch: pytest.Monk
 
 
 def _of_two_zero(self: Any, name: str, **kwargs: Any) -> None:
-    self.name, self.storage = name, self.get_storage(**kwargs)
+    self.name = name
+    self.storage = self.get_storage(**kwargs)
 
 
 @pytest.mark.parametrize(
