@@ -68,11 +68,11 @@ class Pool:
         """How to reach the servers of what is held, a line each."""
         if self._held is None:
             return []
-        runtime, topology = self._held
+        topology = self._held[1]
         roles = {member.name: member.role for member in topology.members()}
         return [
             *(
-                f"{name} ({roles.get(name, '?')}) {node.address}: valkey-cli -s {runtime.root / name / 's.sock'}"
+                f"{name} ({roles.get(name, '?')}) {node.address}: {topology.shell(node)}"
                 for name, node in topology.nodes.items()
             ),
             # With what it takes to log in, on the sockets too.

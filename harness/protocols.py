@@ -51,13 +51,13 @@ class NodeSpec:
     """One machine to be: a container, or a network namespace, that runs one program.
 
     `program` is what to run, resolved by the runtime: `server` is the chosen Redis or Valkey server's binary,
-    `python` the interpreter of the agents. `workdir` exists on the host, is the program's working directory, and
+    `postgres` a PostgreSQL server with its data in the workdir, `python` the interpreter of the agents. `workdir` exists on the host, is the program's working directory, and
     has the same absolute path inside the node; so do `mounts`. `index` (1…250) makes the address.
     """
 
     name: str
     index: int
-    program: Literal["server", "python"]
+    program: Literal["server", "postgres", "python"]
     args: tuple[str, ...]
     workdir: Path
     env: Mapping[str, str] = field(default_factory=dict)
@@ -194,9 +194,15 @@ class Topology(Protocol):
         """A server's raw answer on its control channel. Raises HarnessError for a refusal, and for 0.5 s of silence."""
 
     def connection(self) -> dict[str, object]:
-        """Constructor arguments for clients inside the runtime: url, startup_nodes, or sentinels + service_name, and
+        """Constructor arguments for clients inside the runtime: url, startup_nodes, sentinels + service_name, or dsn, and
         what it takes to log in; path, of a folder; or nothing.
         """
+
+    def server_version(self) -> str:
+        """What its servers say of themselves, e.g. `valkey 9.1.2`."""
+
+    def shell(self, node: Node) -> str:
+        """The command that a person types to talk to that server on its control channel."""
 
     @property
     def client_files(self) -> tuple[Path, ...]:

@@ -100,7 +100,7 @@ Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "
 
 #: `password`: the default user has one; `acl`: a user of the name `chaos`, and no default user.
 Auth = Literal["none", "password", "acl"]
-Topo = Literal["standalone", "sentinel", "cluster", "folder", "none"]
+Topo = Literal["standalone", "sentinel", "cluster", "postgres", "folder", "none"]
 
 
 class Model(BaseModel):

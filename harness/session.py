@@ -179,7 +179,7 @@ class Session:
         environment = self._environment(plan)
         tell("topology", 0, 0, plan.tasks, ())
         runtime, topology = self._pool.get(plan.backend.topology, plan.scenario.topology)
-        self._server_version = runtime.server_version() if topology.nodes else "none"
+        self._server_version = topology.server_version()
         needs = frozenset().union(*(type(fault).needs for fault in plan.scenario.faults))
         if not needs <= runtime.capabilities:
             raise Unavailable(

@@ -62,10 +62,17 @@ TABLE: dict[str, tuple[bool, int]] = {
     "TimeoutError": (True, log.E_TIMEOUT),
     # Of our storages: the same request was repeated until its time was up, and some attempt may have taken effect.
     "OutcomeUnknown": (False, log.E_OPEN),
+    # PostgreSQL's driver, where the server itself said nothing (`_of_sqlstate`); named in full, for others have
+    # errors of that name. As with Redis the watch knows whether anything was sent (`errors_postgres`).
+    "psycopg.OperationalError": (True, log.E_LOST),
+    "psycopg.InterfaceError": (True, log.E_LOST),
     # Errors of ours: the agent was told to stop. What was open stays open.
     "KeyboardInterrupt": (False, log.E_INTERRUPTED),
     "SystemExit": (False, log.E_INTERRUPTED),
 }
+#: Of PostgreSQL: completion unknown; ended by an administrator, and because another process of the server's crashed, both
+#: of which may come after a commit and before its answer (postgres.c, ProcessInterrupts and quickdie).
+_OPEN_STATES = {"40003", "57P01", "57P02"}
 #: Kinds whose certainty rests on the watch: without one (a storage that is not Redis') they are open.
 _NEEDS_WATCH = {
     "ConnectionError",
@@ -92,16 +99,21 @@ def classify(error: BaseException) -> tuple[int, int]:
     """(`fail` or `info`, error code) of an operation that ended in this exception."""
     certain, code = False, log.E_OTHER
     name = ""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        certain, code = of_sqlstate(state)
     said = str(error)
     reply = next((words for words in (said, said.split(" ", 1)[0]) if words in TABLE), "")
     # Whatever it quotes of the last attempt is not what it says of all of them.
     if reply and not _is_open(error):
         name = reply
-    else:
-        for kind in type(error).__mro__:
-            if kind.__name__ in TABLE:
-                name = kind.__name__
-                break
+    elif not state:
+        names = (
+            name
+            for kind in type(error).__mro__
+            for name in (f"{kind.__module__.partition('.')[0]}.{kind.__name__}", kind.__name__)
+        )
+        name = next((name for name in names if name in TABLE), "")
     if name:
         certain, code = TABLE[name]
     if code == log.E_LOST and _errno(error) == errno.ECONNREFUSED:
@@ -111,6 +123,14 @@ def classify(error: BaseException) -> tuple[int, int]:
     if attempts.unanswered:
         certain = False
     return (log.FAIL if certain else log.INFO), code
+
+
+def of_sqlstate(state: str) -> tuple[bool, int]:
+    """The same of an error of PostgreSQL's server, by its code (PostgreSQL docs: errcodes): it has rolled back what the
+    statement did, unless it was ended in the midst of it, or says itself that it does not know."""
+    if state in _OPEN_STATES or state.startswith("08"):
+        return False, log.E_LOST
+    return True, log.E_READONLY if state == "25006" else log.E_SERVER
 
 
 def _is_open(error: BaseException) -> bool:

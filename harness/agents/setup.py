@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from harness.agents.errors import watch_redis
+from harness.agents.errors_postgres import watch_postgres
 from harness.agents.logs import Recorder, next_incarnation
 from harness.agents.recorder import record
 
 #: An agent that never gets the word ends by itself.
 GO_TIMEOUT_S = 120.0
+#: Whoever is opening his storage may be paused meanwhile.
+ALONE_TIMEOUT_S = 10.0
 
 
 def read_orders() -> dict[str, Any]:
@@ -61,8 +66,10 @@ def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, A
     """(huey, workload, its tasks by name), recorded if there is a recorder."""
     if recorder is not None:
         watch_redis()
+        watch_postgres()
     kind = load_class(orders["huey"]["class"])
-    huey = make_huey(kind, orders["huey"]["name"], as_arguments(orders["huey"]["kwargs"]))
+    with _alone(Path(orders["history"])):
+        huey = make_huey(kind, orders["huey"]["name"], as_arguments(orders["huey"]["kwargs"]))
     workload = load_workload(orders)
     tasks = workload.define(huey)
     if recorder is not None:
@@ -102,6 +109,24 @@ def without_url(arguments: dict[str, Any]) -> dict[str, Any]:
         return arguments
     rest = {name: value for name, value in arguments.items() if name != "url"}
     return {"host": url.hostname, "port": url.port or 6379, "db": int(url.path.strip("/") or 0), **rest}
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While no other agent of this run opens its storage, or after ALONE_TIMEOUT_S.
+
+    Huey's storages in databases make their tables then, and in PostgreSQL `create table if not exists` fails where
+    another one is at it: what would end an agent at its start says nothing of what becomes of tasks.
+    """
+    with (folder / "opening").open("w") as file:
+        deadline = time.monotonic() + ALONE_TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.005)
+        yield
 
 
 def load_workload(orders: dict[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from harness.backends import BACKENDS, Backend
 from harness.protocols import HarnessError
 from harness.registry import did_you_mean
 
-TOPOLOGIES = ("none", "folder", "standalone", "sentinel", "cluster")
+TOPOLOGIES = ("none", "folder", "standalone", "sentinel", "cluster", "postgres")
 
 
 def resolve(name: str) -> Backend:

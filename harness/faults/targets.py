@@ -10,9 +10,9 @@ from harness.protocols import HarnessError, Node, NodeState
 
 #: Roles of servers and where there are such.
 SERVER_ROLES: Mapping[str, frozenset[str]] = {
-    "primary-of-queue": frozenset({"standalone", "sentinel", "cluster"}),
+    "primary-of-queue": frozenset({"standalone", "sentinel", "cluster", "postgres"}),
     "replica-of-queue": frozenset({"sentinel", "cluster"}),
-    "any-primary": frozenset({"standalone", "sentinel", "cluster"}),
+    "any-primary": frozenset({"standalone", "sentinel", "cluster", "postgres"}),
 }
 AGENT_ROLES = ("consumer",)
 #: One forked process of a consumer with worker_type process.

@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
-from harness.runtimes import engine, images, specs
+from harness.runtimes import engine, images, postgres, specs
 from harness.runtimes.engine import docker_available, sweep_docker
 from harness.runtimes.netadmin import NetAdmin, mac_of
 
@@ -436,19 +436,22 @@ class DockerRuntime:
         spec = node.spec
         mac = ":".join(f"{byte:02x}" for byte in mac_of(node.address))
         own = [images.Mount(path, read_only=False) for path in (spec.workdir, *spec.mounts)]
+        reference, shared = self._agent_image, images.system_mounts()
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         if spec.program == "server":
-            reference, program, shared = self._server.reference, self._server.program, []
-            inherited = {}
+            reference, command, shared, inherited = self._server.reference, [self._server.program], [], {}
+        elif spec.program == "postgres":
+            folder = postgres.find_postgres()
+            command, shared = self._postgres_for(spec, folder), [*shared, *images.mounts_of(folder.parent)]
         else:
             python = spec.python or self._python
-            reference, program = self._agent_image, str(python)
-            shared = [*images.system_mounts(), *images.interpreter_mounts(python)]
-            inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+            command = [str(python)]
+            shared = [*shared, *images.interpreter_mounts(python)]
         return self._container(
             reference,
             name=f"-{spec.name}",
             entrypoint=[images.SHELL, "-c", _GATE_SCRIPT, _GATE],
-            command=[program, *spec.args],
+            command=[*command, *spec.args],
             environment={**inherited, **spec.env},
             # By path, for a node may be given something to write that lies among what it shares to read.
             mounts=list({mount.path: mount for mount in [*shared, *own]}.values()),
@@ -465,6 +468,20 @@ class DockerRuntime:
             hostname=spec.name,
             working_dir=str(spec.workdir),
         )
+
+    def _postgres_for(self, spec: NodeSpec, folder: Path) -> list[str]:
+        """What runs PostgreSQL in a container, with its workdir made ready for it. Raises Unavailable."""
+        command = postgres.launch(folder)
+        if self._rootless:
+            raise Unavailable(
+                "PostgreSQL refuses to run as root, as whom an engine without root runs this user's programs",
+                remedy="--huey-runtime=local",
+            )
+        if os.getuid() != 0:
+            return command
+        whom = postgres.account()
+        os.chown(spec.workdir, whom.uid, whom.gid)
+        return [*postgres.as_other_user(), *command]
 
     def signal(self, node: DockerNode, number: int) -> None:
         """Signal a node's main process alone."""

@@ -26,7 +26,7 @@ from typing import Any
 import docker.errors
 
 from harness.protocols import HarnessError, Unavailable
-from harness.runtimes import servers
+from harness.runtimes import postgres, servers
 
 #: Every container begins with this shell (docker.py: the gate), so an image must have it.
 SHELL = "/bin/sh"
@@ -193,8 +193,13 @@ def interpreter_mounts(python: Path) -> tuple[Mount, ...]:
         raise HarnessError(f"the agents' interpreter {python} does not start: {done.stderr.strip()[-300:]}")
     wanted = [Path(entry) for entry in json.loads(done.stdout) if os.path.isabs(entry)]
     wanted += [*_hops(python), Path(__file__).parents[1]]
+    return tuple(mounts_of(*wanted))
+
+
+def mounts_of(*wanted: Path) -> list[Mount]:
+    """What these paths need beyond the system's folders, read-only."""
     system = [mount.path for mount in system_mounts()]
-    return tuple(Mount(path, read_only=True) for path in outermost(wanted, system))
+    return [Mount(path, read_only=True) for path in outermost(wanted, system)]
 
 
 def _is_reference(server: str) -> bool:
@@ -289,17 +294,25 @@ def _agent_root() -> Iterator[tuple[str, bytes | str | None]]:
             yield name, None
     yield "tmp", None
     yield "etc", None
-    # Without a line for the caller, Python cannot say whose home or name it is.
-    users = {0: "root", os.getuid(): _user_name()}
-    lines = [f"{name}:x:{uid}:{os.getgid() if uid else 0}::/tmp:{SHELL}\n" for uid, name in users.items()]
+    # Without a line for who runs it, Python cannot say whose home or name it is, and PostgreSQL does not start.
+    users = {0: ("root", 0), **_others()}
+    lines = [f"{name}:x:{uid}:{gid}::/tmp:{SHELL}\n" for uid, (name, gid) in users.items()]
     yield "etc/passwd", "".join(lines).encode()
 
 
-def _user_name() -> str:
+def _others() -> dict[int, tuple[str, int]]:
+    """Names and groups of whom agents and PostgreSQL run as, besides root, by number."""
+    if os.getuid() == 0:
+        try:
+            whom = postgres.account()
+        except Unavailable:
+            return {}
+        return {whom.uid: (whom.name, whom.gid)}
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
-        return "user"
+        name = "user"
+    return {os.getuid(): (name, os.getgid())}
 
 
 def _server_root(binary: Path) -> Iterator[tuple[str, bytes | str | None]]:

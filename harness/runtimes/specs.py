@@ -29,8 +29,8 @@ def _problem_of(spec: NodeSpec, root: Path, others: Iterable[NodeSpec]) -> str:
             return "there is a node of that name already"
         if other.index == spec.index:
             return f"index {spec.index} is taken by node {other.name!r}"
-    if spec.program not in ("server", "python"):
-        return f"program {spec.program!r}; valid is `python` or `server`"
+    if spec.program not in ("server", "postgres", "python"):
+        return f"program {spec.program!r}; valid is `python`, `server` or `postgres`"
     if spec.python is not None and not spec.python.exists():
         return f"its interpreter does not exist: {spec.python}"
     if not spec.workdir.is_dir():

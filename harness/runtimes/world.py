@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
-from harness.runtimes import servers, specs, wire
+from harness.runtimes import postgres, servers, specs, wire
 
 _HELLO_TIMEOUT_S = 15.0
 _ANSWER_TIMEOUT_S = 10.0
@@ -311,9 +311,8 @@ class WorldRuntime:
     def node(self, spec: NodeSpec) -> Node:
         """Make a node, not yet started. Raises HarnessError when the spec is wrong, or its name or index taken."""
         specs.check(spec, self.root, [node.spec for node in self._nodes.values()])
+        argv = [*self._command(spec), *spec.args]
         self._world.ask("add", node=spec.index)
-        program = self._programs[spec.program] if spec.program == "server" else spec.python or self._programs["python"]
-        argv = [str(program), *spec.args]
         node = self._node_class(self._world, spec, argv, self._forget)
         self._nodes[spec.index] = node
         return node
@@ -321,6 +320,13 @@ class WorldRuntime:
     def close(self) -> None:
         """End every process of every node, and the world. Safe to call twice."""
         self._world.close()
+
+    def _command(self, spec: NodeSpec) -> list[str]:
+        if spec.program == "postgres":
+            return [*postgres.as_other_number(), *postgres.launch(postgres.find_postgres())]
+        if spec.program == "python" and spec.python is not None:
+            return [str(spec.python)]
+        return [str(self._programs[spec.program])]
 
     def _forget(self, spec: NodeSpec) -> None:
         del self._nodes[spec.index]

@@ -25,6 +25,7 @@ from harness.topologies.server import (
     check_links,
     make_servers,
     restore_links,
+    shell,
     wait_for,
 )
 
@@ -144,6 +145,14 @@ class Cluster:
     def connection(self) -> dict[str, object]:
         """All nodes, first the first primaries; and what it takes to log in."""
         return {"startup_nodes": [[server.address, PORT] for server in self._servers], **self._access.arguments()}
+
+    def server_version(self) -> str:
+        """What the chosen server says of itself."""
+        return self._runtime.server_version()
+
+    def shell(self, node: Node) -> str:
+        """valkey-cli, on the server's Unix socket."""
+        return shell(node)
 
     @property
     def client_files(self) -> tuple[Path, ...]:

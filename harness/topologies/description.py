@@ -11,6 +11,7 @@ from harness.topologies.security import Login, Logins
 
 PORT = 6379
 SENTINEL_PORT = 26379
+POSTGRES_PORT = 5432
 #: Where sentinels talk among themselves, if not as their clients do.
 SENTINEL_PEER_PORT = 26380
 #: The name under which sentinels know what they watch.
@@ -32,6 +33,14 @@ DATA: Settings = {
     "protected-mode": "no",
     "daemonize": "no",
     "loglevel": "notice",
+}
+
+#: The same of PostgreSQL, which by default syncs each commit.
+POSTGRES: Settings = {
+    # Shared memory that is a file in the data folder: what a SIGKILL leaves behind is swept with it.
+    "dynamic_shared_memory_type": "mmap",
+    # As many as a scenario may have workers, twice over: each waits for work on a connection of its own.
+    "max_connections": 400,
 }
 
 #: Clients show no certificate; servers show theirs to each other.
@@ -74,6 +83,13 @@ class ServerDescription:
 def standalone(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:
     """`node-1`."""
     return (_data_server(1, spec, logins, DATA),)
+
+
+def postgres(spec: TopologySpec) -> tuple[ServerDescription, ...]:
+    """`node-1`."""
+    settings = {"listen_addresses": "{self}", "port": POSTGRES_PORT, **POSTGRES, **spec.settings}
+    lines = tuple(f"{name} = '{value}'" for name, value in settings.items())
+    return (ServerDescription(name="node-1", index=1, port=POSTGRES_PORT, lines=lines),)
 
 
 def cluster(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:

@@ -22,6 +22,7 @@ from harness.topologies.server import (
     check_links,
     make_servers,
     restore_links,
+    shell,
     wait_for,
 )
 
@@ -138,6 +139,14 @@ class Sentinel:
         if to_sentinels := self._sentinel_access.arguments():
             found["sentinel_kwargs"] = to_sentinels
         return found
+
+    def server_version(self) -> str:
+        """What the chosen server says of itself."""
+        return self._runtime.server_version()
+
+    def shell(self, node: Node) -> str:
+        """valkey-cli, on the server's Unix socket."""
+        return shell(node)
 
     @property
     def client_files(self) -> tuple[Path, ...]:

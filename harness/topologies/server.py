@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,12 +21,22 @@ from harness.topologies.description import ServerDescription
 #: How long a server may take for an answer on its control channel before it counts as silent.
 CONTROL_TIMEOUT_S = 0.5
 START_TIMEOUT_S = 10.0
+#: In the server's own folder.
+SOCKET = "s.sock"
 #: What servers say that were built without TLS: that they have none; older ones, that they know no such setting.
 _NO_TLS = ("Failed finding TLS support", ">>> 'tls-")
 
 
 class WithoutTls(Unavailable):
     """The server that was chosen was built without TLS."""
+
+
+class Starts(Protocol):
+    """A server that can be started again, and asked whether it is there."""
+
+    node: Node
+
+    def wait_answers(self) -> None: ...
 
 
 class Server:
@@ -38,7 +48,7 @@ class Server:
         self.name = description.name
         self.description = description
         self._workdir = workdir
-        self._socket = workdir / "s.sock"
+        self._socket = workdir / SOCKET
         self.node: Node = runtime.node(
             NodeSpec(
                 name=description.name,
@@ -120,13 +130,18 @@ class Server:
 
         wait_for(answered, timeout_s, lambda: f"{self.name} to answer at its start:\n{self.log_end()}")
 
-    def log_end(self, lines: int = 12) -> str:
+    def log_end(self) -> str:
         """The last lines that it wrote."""
-        try:
-            text = self.node.log_path.read_text(errors="replace")
-        except OSError as error:
-            return f"(no log: {error.strerror})"
-        return "\n".join("    " + line for line in text.splitlines()[-lines:])
+        return log_end(self.node)
+
+
+def log_end(node: Node, lines: int = 12) -> str:
+    """The last lines that a node's program wrote."""
+    try:
+        text = node.log_path.read_text(errors="replace")
+    except OSError as error:
+        return f"(no log: {error.strerror})"
+    return "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
 def ask(servers: Iterable[Server], node: Node, *command: str | int) -> Any:
@@ -136,6 +151,11 @@ def ask(servers: Iterable[Server], node: Node, *command: str | int) -> Any:
         return server.ask(*command)
     except RedisError as error:
         raise HarnessError(f"{server.name} did not answer {command[0]}: {type(error).__name__}: {error}") from error
+
+
+def shell(node: Node) -> str:
+    """What a person types to talk to the server on that node."""
+    return f"valkey-cli -s {node.spec.workdir / SOCKET}"
 
 
 def check_links(runtime: Runtime, servers: list[Server]) -> None:
@@ -172,7 +192,7 @@ def ca_file(runtime: Runtime) -> Path:
     return runtime.root / CA_FILE
 
 
-def bring_back(servers: list[Server]) -> None:
+def bring_back(servers: Sequence[Starts]) -> None:
     """Resume what is paused, start what has ended, and wait until all answer."""
     ended = []
     for server in servers:

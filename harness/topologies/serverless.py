@@ -47,6 +47,14 @@ class Serverless:
         """Raises HarnessError."""
         raise self._no_servers()
 
+    def server_version(self) -> str:
+        """There is none."""
+        return "none"
+
+    def shell(self, node: Node) -> str:
+        """Raises HarnessError."""
+        raise self._no_servers()
+
     def connection(self) -> dict[str, object]:
         """Nothing but its name is needed to make a client."""
         return {}

@@ -12,7 +12,7 @@ from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
 from harness.topologies.description import PORT, standalone
 from harness.topologies.security import Access, draw_logins
-from harness.topologies.server import ask, bring_back, ca_file, make_servers, restore_links
+from harness.topologies.server import ask, bring_back, ca_file, make_servers, restore_links, shell
 
 
 class Standalone:
@@ -70,6 +70,14 @@ class Standalone:
     def connection(self) -> dict[str, object]:
         """Its URL, with what it takes to log in."""
         return {"url": self._access.url(self._server.address, PORT)}
+
+    def server_version(self) -> str:
+        """What the chosen server says of itself."""
+        return self._runtime.server_version()
+
+    def shell(self, node: Node) -> str:
+        """valkey-cli, on the server's Unix socket."""
+        return shell(node)
 
     @property
     def client_files(self) -> tuple[Path, ...]:
