@@ -51,8 +51,9 @@ class NodeSpec:
     """One machine to be: a container, or a network namespace, that runs one program.
 
     `program` is what to run, resolved by the runtime: `server` is the chosen Redis or Valkey server's binary,
-    `postgres` a PostgreSQL server with its data in the workdir, `python` the interpreter of the agents. `workdir` exists on the host, is the program's working directory, and
-    has the same absolute path inside the node; so do `mounts`. `index` (1…250) makes the address.
+    `postgres` a PostgreSQL server with its data in the workdir, `python` the interpreter of the agents. `workdir`
+    exists on the host, is the program's working directory, and has the same absolute path inside the node; so do
+    `mounts`. `index` (1…250) makes the address.
     """
 
     name: str

@@ -62,7 +62,7 @@ TABLE: dict[str, tuple[bool, int]] = {
     "TimeoutError": (True, log.E_TIMEOUT),
     # Of our storages: the same request was repeated until its time was up, and some attempt may have taken effect.
     "OutcomeUnknown": (False, log.E_OPEN),
-    # PostgreSQL's driver, where the server itself said nothing (`_of_sqlstate`); named in full, for others have
+    # PostgreSQL's driver, where the server itself said nothing (`of_sqlstate`); named in full, for others have
     # errors of that name. As with Redis the watch knows whether anything was sent (`errors_postgres`).
     "psycopg.OperationalError": (True, log.E_LOST),
     "psycopg.InterfaceError": (True, log.E_LOST),
@@ -70,16 +70,18 @@ TABLE: dict[str, tuple[bool, int]] = {
     "KeyboardInterrupt": (False, log.E_INTERRUPTED),
     "SystemExit": (False, log.E_INTERRUPTED),
 }
-#: Of PostgreSQL: completion unknown; ended by an administrator, and because another process of the server's crashed, both
-#: of which may come after a commit and before its answer (postgres.c, ProcessInterrupts and quickdie).
+#: Of PostgreSQL: completion unknown; ended by an administrator, and because another process of the server's crashed.
+#: Both of these may come after a commit and before its answer (postgres.c, ProcessInterrupts and quickdie).
 _OPEN_STATES = {"40003", "57P01", "57P02"}
-#: Kinds whose certainty rests on the watch: without one (a storage that is not Redis') they are open.
+#: Kinds whose certainty rests on the watch over a client: without it (others have errors of that name) they are open.
 _NEEDS_WATCH = {
-    "ConnectionError",
-    "ConnectionRefusedError",
-    "TimeoutError",
-    "RedisClusterException",
-    "ClusterError",
+    "ConnectionError": "redis",
+    "ConnectionRefusedError": "redis",
+    "TimeoutError": "redis",
+    "RedisClusterException": "redis",
+    "ClusterError": "redis",
+    "psycopg.OperationalError": "psycopg",
+    "psycopg.InterfaceError": "psycopg",
 }
 
 
@@ -92,7 +94,8 @@ class Attempts(threading.local):
 
 
 attempts = Attempts()
-_watching = False
+#: The clients whose connections are watched in this process.
+watched: set[str] = set()
 
 
 def classify(error: BaseException) -> tuple[int, int]:
@@ -118,7 +121,7 @@ def classify(error: BaseException) -> tuple[int, int]:
         certain, code = TABLE[name]
     if code == log.E_LOST and _errno(error) == errno.ECONNREFUSED:
         code = log.E_REFUSED
-    if not _watching and name in _NEEDS_WATCH:
+    if name in _NEEDS_WATCH and _NEEDS_WATCH[name] not in watched:
         certain = False
     if attempts.unanswered:
         certain = False
@@ -151,12 +154,11 @@ def watch_redis() -> bool:
     or the storage above makes of it; Huey's dequeue, for one, returns None then. The handshake of a
     new connection does not count: it changes nothing.
     """
-    global _watching
     try:
         from redis import connection, exceptions
     except ImportError:
         return False
-    if _watching:
+    if "redis" in watched:
         return True
     # Error replies: the attempt was answered. The last two derive from ConnectionError, and are replies all the same.
     replies = (exceptions.ResponseError, exceptions.BusyLoadingError, exceptions.AuthenticationError)
@@ -189,7 +191,7 @@ def watch_redis() -> bool:
         for name in ("connect", "connect_check_health"):
             if kind is not None and name in vars(kind):
                 setattr(kind, name, _handshake(vars(kind)[name]))
-    _watching = True
+    watched.add("redis")
     return True
 
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from harness.agents.errors import attempts, of_sqlstate
-
-_watching = False
+from harness.agents.errors import attempts, of_sqlstate, watched
 
 
 def watch_postgres() -> bool:
-    """Watch every psycopg connection of this process. False where nobody has imported psycopg: Huey does if it is there.
+    """Watch every psycopg connection of this process. False where nobody has imported psycopg: Huey does if it can.
 
     Unanswered is a statement that commits by itself, and a COMMIT, that ended in an error without the server's word for
     it. What comes before the COMMIT of a transaction has no effect without it; BEGIN and LISTEN change nothing, and
     waiting for a notification asks for nothing.
     """
-    global _watching
     if "psycopg" not in sys.modules:
         return False
-    if _watching:
+    if "psycopg" in watched:
         return True
     from psycopg import Connection, Cursor
     from psycopg.pq import ConnStatus, TransactionStatus
@@ -49,7 +46,7 @@ def watch_postgres() -> bool:
             raise
 
     Cursor.execute, Connection.commit = watched_execute, watched_commit  # type: ignore[method-assign]
-    _watching = True
+    watched.add("psycopg")
     return True
 
 

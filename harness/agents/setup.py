@@ -66,8 +66,9 @@ def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, A
     """(huey, workload, its tasks by name), recorded if there is a recorder."""
     if recorder is not None:
         watch_redis()
-        watch_postgres()
     kind = load_class(orders["huey"]["class"])
+    if recorder is not None:
+        watch_postgres()  # by now whoever needs its driver has it
     with _alone(Path(orders["history"])):
         huey = make_huey(kind, orders["huey"]["name"], as_arguments(orders["huey"]["kwargs"]))
     workload = load_workload(orders)

@@ -49,8 +49,8 @@ BACKENDS.register("postgres")(
             KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
             KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY, "replies-lost"),
         ),
-        # Without these libpq waits for an answer for as long as TCP takes to give up (tcp(7), tcp_retries2: a quarter of
-        # an hour). Five seconds are what redis-py waits; libpq counts the first in seconds, the second in milliseconds.
+        # Without these libpq waits for an answer for as long as TCP takes to give up (tcp(7), tcp_retries2: a quarter
+        # of an hour). Five seconds are what redis-py waits; the first is in seconds, the second in milliseconds.
         kwargs=MappingProxyType({"connect_timeout": 5, "tcp_user_timeout": 5000}),
     )
 )

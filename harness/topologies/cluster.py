@@ -61,7 +61,8 @@ class Cluster:
             server.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)
         for i, server in enumerate(self._servers[: self._primaries]):
             first, last = i * SLOTS // self._primaries, (i + 1) * SLOTS // self._primaries - 1
-            server.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+            # Not ADDSLOTSRANGE, which Redis 6.2 does not know.
+            server.ask("CLUSTER", "ADDSLOTS", *range(first, last + 1))
         for i, server in enumerate(self._servers):
             for other in self._servers[i + 1 :]:
                 server.ask("CLUSTER", "MEET", other.address, PORT)

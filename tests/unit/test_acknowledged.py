@@ -111,7 +111,7 @@ def told(history: History) -> list[str]:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     # Whoever else watches connections in this process: what is certain is not this test's matter.
-    monkeypatch.setattr(errors, "_watching", True)
+    monkeypatch.setattr(errors, "watched", {"redis"})
     return Stage(tmp_path)
 
 
