@@ -34,6 +34,7 @@ def examine(out: TextIO) -> bool:
         print(f"  {name:<10} {_answer(reason)}", file=out)
     print("\nservers of the local runtime:", file=out)
     server_here = _servers(out)
+    print(f"  {'postgresql':<10} {_postgres()}", file=out)
     links = None in runtimes.values()
     # Docker gets its server as an image; the local runtime needs the binary.
     server = server_here or runtimes["docker"] is None
@@ -54,7 +55,9 @@ def missing_packages() -> list[str]:
         requirements = importlib.metadata.requires("huey-harness") or []
     except importlib.metadata.PackageNotFoundError:
         requirements = []
-    names = [match[0] for match in map(_NAME.match, requirements) if match]
+    # Others' extras are not asked for.
+    wanted = (one for one in requirements if "extra ==" not in one or re.search(r"extra == ['\"]chaos['\"]", one))
+    names = [match[0] for match in map(_NAME.match, wanted) if match]
     return [name for name in names if _version(name) is None]
 
 
@@ -87,6 +90,16 @@ def _servers(out: TextIO) -> bool:
         except HarnessError as error:
             print(f"  {name:<10} {_answer(str(error))}", file=out)
     return here
+
+
+def _postgres() -> str:
+    """Which PostgreSQL is here, for either runtime."""
+    from harness.runtimes.postgres import find_postgres, postgres_version
+
+    try:
+        return f"yes: {postgres_version(find_postgres())}"
+    except HarnessError as error:
+        return _answer(str(error))
 
 
 def _answer(reason: str | None) -> str:

@@ -66,6 +66,16 @@ def _servers() -> Iterator[Row]:
         except HarnessError as error:
             here = f"not here: {error}"
         yield name, f"{here}; with Docker: {server.image}"
+    yield "postgresql", _postgres()
+
+
+def _postgres() -> str:
+    from harness.runtimes.postgres import find_postgres, postgres_version
+
+    try:
+        return f"here, for the topology postgres: {postgres_version(find_postgres())}"
+    except HarnessError as error:
+        return f"not here: {error.remedy or error}"
 
 
 ROOMS: dict[str, Callable[[], Iterator[Row]]] = {

@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -59,14 +60,14 @@ def served(*answers: bytes) -> int:
 
 def ended(port: int, ask: Callable[[psycopg.Connection], object]) -> int:
     """`fail` or `info`, of what ended in an error."""
-    with pytest.raises(psycopg.Error) as caught:
-        connection = psycopg.connect(
-            f"host=127.0.0.1 port={port} user=x sslmode=disable gssencmode=disable", autocommit=True
-        )
-        try:
+
+    def ask_and_close() -> None:
+        address = f"host=127.0.0.1 port={port} user=x sslmode=disable gssencmode=disable"
+        with closing(psycopg.connect(address, autocommit=True)) as connection:
             ask(connection)
-        finally:
-            connection.close()
+
+    with pytest.raises(psycopg.Error) as caught:
+        ask_and_close()
     return errors.classify(caught.value)[0]
 
 
