@@ -101,7 +101,8 @@ def as_other_number() -> list[str]:
     if os.geteuid() != 0:
         return []
     whom = account()
-    prefix = ["unshare", "--user", f"--map-user={whom.uid}", f"--map-group={whom.gid}", "--"]
+    # And shared memory of its own: the server keeps a little by which it knows its kind, and a SIGKILL leaves that.
+    prefix = ["unshare", "--user", "--ipc", f"--map-user={whom.uid}", f"--map-group={whom.gid}", "--"]
     refusal = _refusal(tuple(prefix))
     if refusal:
         raise Unavailable(
