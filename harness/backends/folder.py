@@ -6,8 +6,7 @@ Order, as huey/storage.py has it:
   table plus one (SQLite docs: autoinc.html), hence larger than that of any task that still waits: first in, first
   out, with or without `strict_fifo`, which only keeps ids of rows that are gone from being given out again.
 - FileStorage: names of files, by priority (whole numbers from 0 to 65535) and by millisecond; those of one
-  millisecond get a number, which begins anew when the first of them is gone. So a task may overtake one of the same
-  millisecond (docs/found.md); no scenario has shown that yet, and no limit covers it.
+  millisecond get a number, which begins anew when the first of them is gone: see ONE_MILLISECOND.
 """
 
 from __future__ import annotations
@@ -20,6 +19,17 @@ _FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, 
 _FILE_BATCH = "read_schedule() renames and unlinks the files of all that is due (huey/storage.py, FileStorage)"
 _SQL_POPPED = "dequeue() deletes the task's row (huey/storage.py, SqliteStorage.dequeue)"
 _SQL_BATCH = "read_schedule() deletes the rows of all that is due (huey/storage.py, SqliteStorage)"
+
+#: The only limit of order among all backends: which of a millisecond's tasks overtook which, a history cannot tell from
+#: other reasons, so it covers whatever is not first in, first out. Priorities it leaves alone.
+ONE_MILLISECOND = KnownLimit(
+    "one-millisecond",
+    "fifo_inversions",
+    "none",
+    "names of a millisecond's tasks differ by a number, and the first name is free again as soon as the first task is taken "
+    "(huey/storage.py, FileStorage.enqueue): put a and b, take a, put c, and c comes before b",
+    "steady",
+)
 
 
 def _in_flight(popped: str, batch: str) -> tuple[KnownLimit, ...]:
@@ -59,7 +69,7 @@ BACKENDS.register("file")(
         order="priority-fifo",
         capabilities=frozenset({"priority"}),
         promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
-        limits=_in_flight(_FILE_POPPED, _FILE_BATCH),
+        limits=(*_in_flight(_FILE_POPPED, _FILE_BATCH), ONE_MILLISECOND),
     )
 )
 _register_sqlite("sqlite", "SqliteHuey")

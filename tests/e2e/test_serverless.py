@@ -49,11 +49,15 @@ def test_they_keep_what_they_promise(tmp_path: Path, runtime: str, scenarios: tu
         if name == "blackhole":
             assert anomalies(verdict) == {"lost"}
             assert (counts["executions"], counts["lost"]) == (0, TASKS)
-        elif scenario == "worker-crash":
+            continue
+        if scenario == "worker-crash":
             # Two consumers of four workers, killed three times.
             assert 0 < counts["lost_in_flight"] == counts["lost"] <= 12, (scenario, name)
-        else:
-            assert verdict["validity"] == "valid", (scenario, name, verdict["reasons"])
+        # Of one millisecond, FileHuey may turn tasks round: with luck.
+        lucky = {"fifo_inversions"} if name == "file" else set()
+        expected = {"lost_in_flight"} if scenario == "worker-crash" else set()
+        assert anomalies(verdict) - lucky == expected, (scenario, name, verdict["checks"])
+        assert not verdict["reasons"], (scenario, name)
 
 
 @pytest.mark.world

@@ -118,7 +118,7 @@ def test_file_takes_whole_priorities_only(tmp_path: Path) -> None:
 
 
 def test_file_may_turn_the_tasks_of_one_millisecond_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """docs/found.md: the name of the first is free again while the second waits."""
+    """The limit `one-millisecond`: the name of the first is free again while the second waits."""
     storage = FileStorage("q", path=str(tmp_path))
     monkeypatch.setattr("huey.storage.time.time", lambda: 1_700_000_000.0)
     storage.enqueue(b"a")
