@@ -26,8 +26,8 @@ ONE_MILLISECOND = KnownLimit(
     "one-millisecond",
     "fifo_inversions",
     "none",
-    "names of a millisecond's tasks differ by a number, and the first name is free again as soon as the first task is taken "
-    "(huey/storage.py, FileStorage.enqueue): put a and b, take a, put c, and c comes before b",
+    "names of a millisecond's tasks differ by a number, and the first name is free again as soon as the first task is "
+    "taken (huey/storage.py, FileStorage.enqueue): put a and b, take a, put c, and c comes before b",
     "steady",
 )
 
