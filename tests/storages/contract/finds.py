@@ -205,10 +205,6 @@ FINDS: tuple[Find, ...] = (
         "BaseStorage.close", "pass",
     ),
     Find(
-        "close-releases", "reliable-sentinel", 1,
-        "harness.storages.reliable.wire:Wire.close", "line.connection.disconnect()",
-    ),
-    Find(
         "open-without-a-file", SQLITE, ["raised OperationalError"] * 2,
         "BaseSqlStorage.initialize_schema", "with self.db(commit=True, close=True) as curs:",
     ),
