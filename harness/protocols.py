@@ -195,8 +195,8 @@ class Topology(Protocol):
         """A server's raw answer on its control channel. Raises HarnessError for a refusal, and for 0.5 s of silence."""
 
     def connection(self) -> dict[str, object]:
-        """Constructor arguments for clients inside the runtime: url, startup_nodes, sentinels + service_name, or dsn, and
-        what it takes to log in; path, of a folder; or nothing.
+        """Constructor arguments for clients inside the runtime: url, startup_nodes, sentinels + service_name, or dsn,
+        and what it takes to log in; path, of a folder; or nothing.
         """
 
     def server_version(self) -> str:
