@@ -46,6 +46,7 @@ def opened(name: str, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]
     if backend.package:
         pytest.importorskip(backend.package)
     orders = {
+        "history": str(folder),
         "huey": {
             "class": backend.huey,
             "name": "q",

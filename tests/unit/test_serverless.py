@@ -86,7 +86,7 @@ def test_who_takes_a_file_gets_one_in_the_folder() -> None:
     assert resolve("reliable").arguments({"url": "u"})["lease_s"] == resolve("reliable").kwargs["lease_s"]
 
 
-@pytest.mark.parametrize("backend", [backend.name for backend in BACKENDS if ":" not in backend.name])
+@pytest.mark.parametrize("backend", [backend.name for backend in BACKENDS if not backend.requires])
 def test_a_class_of_ones_own_takes_after_its_own_kind(backend: str) -> None:
     """Each built-in class, named as one of one's own, is told from all others by its storage class."""
     built_in = resolve(backend)
