@@ -14,6 +14,11 @@ from harness.registry import Registry
 Order = Literal["priority-fifo", "priority", "fifo", "none"]
 
 
+#: What workloads may need: a schedule, which every storage of Huey's has, and priorities.
+SCHEDULE = frozenset({"schedule"})
+PRIORITY = SCHEDULE | {"priority"}
+
+
 @dataclass(frozen=True)
 class Backend:
     """A storage as people choose it.
@@ -34,7 +39,7 @@ class Backend:
     huey: str
     topology: str
     order: Order
-    capabilities: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = SCHEDULE
     promises: tuple[Promise, ...] = ()
     limits: tuple[KnownLimit, ...] = ()
     queue_key: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.backends import BACKENDS, QUEUE, Backend
+from harness.backends import BACKENDS, PRIORITY, QUEUE, Backend
 from harness.backends.stock import APPENDFSYNC, ERASED
 from harness.protocols import KnownLimit, Promise
 
@@ -47,7 +47,7 @@ def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool
             huey=f"harness.storages:{huey}",
             topology=topology,
             order="priority-fifo",
-            capabilities=frozenset({"priority"}),
+            capabilities=PRIORITY,
             promises=_promises(topology),
             limits=LIMITS + (APPENDFSYNC if topology == "standalone" else ()),
             queue_key=f"huey.reliable.1.{{{QUEUE}}}.queue",

@@ -11,7 +11,7 @@ Order, as huey/storage.py has it:
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, Backend
+from harness.backends import BACKENDS, PRIORITY, Backend
 from harness.backends.stock import DELIVERY_PROMISES, INTERRUPTED, ORDER_PROMISES
 from harness.protocols import KnownLimit
 
@@ -52,7 +52,7 @@ def _register_sqlite(name: str, huey: str, package: str = "") -> None:
             huey=f"huey:{huey}",
             topology="folder",
             order="priority-fifo",
-            capabilities=frozenset({"priority"}),
+            capabilities=PRIORITY,
             promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
             limits=_in_flight(_SQL_POPPED, _SQL_BATCH),
             file_argument="filename",
@@ -67,7 +67,7 @@ BACKENDS.register("file")(
         huey="huey:FileHuey",
         topology="folder",
         order="priority-fifo",
-        capabilities=frozenset({"priority"}),
+        capabilities=PRIORITY,
         promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
         limits=(*_in_flight(_FILE_POPPED, _FILE_BATCH), ONE_MILLISECOND),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, Backend
+from harness.backends import BACKENDS, PRIORITY, Backend
 from harness.backends.stock import ORDER_PROMISES
 from harness.protocols import KnownLimit, Promise
 
@@ -15,7 +15,7 @@ BACKENDS.register("memory")(
         huey="huey:MemoryHuey",
         topology="none",
         order="priority-fifo",
-        capabilities=frozenset({"priority"}),
+        capabilities=PRIORITY,
         promises=(
             *(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates")),
             *(Promise(one.name, _UNDER) for one in ORDER_PROMISES["priority-fifo"]),

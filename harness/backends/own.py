@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any
 
-from harness.backends import BACKENDS, Backend
+from harness.backends import BACKENDS, PRIORITY, SCHEDULE, Backend
 from harness.protocols import HarnessError
 from harness.registry import did_you_mean
 
@@ -41,8 +41,16 @@ def resolve(name: str) -> Backend:
         huey=name,
         topology=topology,
         order="priority-fifo" if priority else "fifo",
-        capabilities=frozenset({"priority"} if priority else ()),
+        capabilities=(PRIORITY if priority else SCHEDULE) - _not_there(storage),
     )
+
+
+def _not_there(storage: type) -> frozenset[str]:
+    """What the storage does not implement of what Huey can do without."""
+    from huey.storage import BaseStorage
+
+    missing = [one for one in ("add_to_schedule", "read_schedule") if vars(BaseStorage)[one] is getattr(storage, one)]
+    return SCHEDULE if missing else frozenset()
 
 
 def _load(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from harness.backends import BACKENDS, Backend
+from harness.backends import BACKENDS, PRIORITY, Backend
 from harness.backends.stock import ORDER_PROMISES
 from harness.protocols import KnownLimit, Promise
 
@@ -36,7 +36,7 @@ BACKENDS.register("postgres")(
         huey="huey:PostgresHuey",
         topology="postgres",
         order="priority-fifo",
-        capabilities=frozenset({"priority"}),
+        capabilities=PRIORITY,
         promises=(
             Promise("no-loss", ("none", "worker-pause", "graceful-stop", "node-pause")),
             Promise("no-duplicates", ("none", *_WORKERS, *_SERVER)),

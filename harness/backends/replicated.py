@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, QUEUE, Backend, Order
+from harness.backends import BACKENDS, PRIORITY, QUEUE, SCHEDULE, Backend, Order
 from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES
 
 
@@ -13,7 +13,7 @@ def _register(name: str, huey: str, topology: str, order: Order) -> None:
             huey=f"harness.storages:{huey}",
             topology=topology,
             order=order,
-            capabilities=frozenset({"priority"} if order == "priority-fifo" else ()),
+            capabilities=PRIORITY if order == "priority-fifo" else SCHEDULE,
             promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
             limits=IN_FLIGHT + FAILOVER,
             queue_key=f"huey.redis.{{{QUEUE}}}" if topology == "cluster" else f"huey.redis.{QUEUE}",

@@ -19,7 +19,7 @@ class Delays:
     @functools.cached_property
     def spec(self) -> type[WorkloadSpec]:
         """Its fields."""
-        from typing import Literal
+        from typing import ClassVar, Literal
 
         from pydantic import Field
 
@@ -27,6 +27,8 @@ class Delays:
 
         class DelaysSpec(WorkloadSpec):
             """Tasks with a time before which they must not begin."""
+
+            requires: ClassVar[frozenset[str]] = frozenset({"schedule"})
 
             kind: Literal["delays"]
             delay: tuple[Duration, Duration] = Field((0.5, 2.0), description="shortest and longest wait for its time")

@@ -7,9 +7,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+from huey.storage import BaseStorage
 
+from harness.applies import why_not
 from harness.backends.own import TOPOLOGIES, resolve
+from harness.scenario_file import find_scenarios, locate
 from tests.e2e.job import ROOT, anomalies, run_job
+from tests.own.sqlite_queue import SqliteQueue
 
 GUIDE = (ROOT / "docs" / "own-storage.md").read_text()
 COMMANDS = re.findall(r"^\$ pytest (.+)$", GUIDE, re.MULTILINE)
@@ -20,6 +24,20 @@ def test_the_guide_tells_of_every_topology() -> None:
     assert re.findall(r"^\| `([a-z]+)` \|", GUIDE, re.MULTILINE) == list(TOPOLOGIES)
     backend = resolve(NAME)
     assert (backend.topology, backend.order, backend.limits) == ("folder", "priority-fifo", ())
+
+
+class NoSchedule(SqliteQueue):
+    """Some can do without."""
+
+    add_to_schedule = BaseStorage.add_to_schedule
+
+
+def test_what_a_storage_does_not_implement_is_not_asked_of_it() -> None:
+    scenarios = {one.scenario.name: one.scenario for one in locate(find_scenarios(None))}
+    ours, other = resolve(NAME), resolve("tests.own.test_own_storage:NoSchedule")
+    assert why_not(scenarios["scheduler-crash"], ours) is None
+    assert "needs schedule, which tests.own" in (why_not(scenarios["scheduler-crash"], other) or "")
+    assert why_not(scenarios["steady"], other) is None
 
 
 @pytest.mark.cluster
