@@ -70,6 +70,11 @@ def long_due(storage: Any, key: str, member: bytes) -> None:
     storage.conn.hdel(storage.keys.meta, "look")
 
 
+def untimed(delivery: Delivery) -> Delivery:
+    """All of it but when the server told of it."""
+    return delivery._replace(leased_ms=0)
+
+
 def text_of(delivery: Delivery | None) -> str | None:
     """The text of put_of."""
     return None if delivery is None else delivery.entry[12:].decode()
