@@ -30,7 +30,9 @@ BROKEN = {"Drops": "lost", "Duplicates": "duplicated", "Invents": "unexpected"}
 )
 def test_a_cluster_keeps_what_it_promises(tmp_path: Path, runtime: str, scenarios: set[str]) -> None:
     chosen = [f"--huey-scenario={name}" for name in sorted(scenarios)]
-    job = run_job(tmp_path, "--huey-backend=cluster", f"--huey-runtime={runtime}", "--huey-seed=7", *chosen)
+    # Most of a run is waiting: two side by side take little more than one.
+    options = (f"--huey-runtime={runtime}", "--huey-seed=7", "-n", "2", "--dist=worksteal")
+    job = run_job(tmp_path, "--huey-backend=cluster", *options, *chosen)
     verdicts = job.verdicts()
     assert {scenario for scenario, backend in verdicts if backend == "cluster"} == scenarios, job.output
     assert {backend for _, backend in verdicts} == {"cluster", "cluster-alive"}
