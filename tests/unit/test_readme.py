@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BACKENDS
-from harness.evidence_tables import by_scenario
+from harness.evidence_tables import by_fault_class, by_scenario
 from harness.scenario_file import read_scenarios
 from tests.unit.test_plugin import collected
 
@@ -59,8 +59,15 @@ def test_the_storage_can_be_imported() -> None:
 
 
 def test_the_evidence_is_what_was_measured() -> None:
-    """The table is made from docs/evidence.json, and that by `make evidence`."""
-    assert by_scenario(json.loads((ROOT / "docs" / "evidence.json").read_text()), "local") in README
+    """The tables are made from docs/evidence.json, and that by `make evidence`."""
+    evidence = json.loads((ROOT / "docs" / "evidence.json").read_text())
+    assert by_scenario(evidence, "local") in README
+    assert by_fault_class(evidence, "local") in (ROOT / "docs" / "choose.md").read_text()
+
+
+def test_every_backend_was_measured() -> None:
+    rows = json.loads((ROOT / "docs" / "evidence.json").read_text())["rows"]
+    assert {row["backend"] for row in rows if row["runtime"] == "local"} == set(BACKENDS.names())
 
 
 def test_every_backend_is_in_the_table() -> None:
