@@ -54,3 +54,5 @@ class Controller:
         """A worker has ended. One that crashed brings nothing: pytest tells what it was at."""
         for verdict, seconds, story in getattr(node, "workeroutput", {}).get(_OUTPUT, ()):
             self._session.results.append(Result(verdict, seconds, story))
+        # Whoever was quicker: people look for the same things in the same place.
+        self._session.results.sort(key=lambda one: (one.scenario, one.backend))

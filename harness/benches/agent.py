@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from harness.benches.queues import Queue
 def main() -> None:
     """Run until killed, or told to stop by Huey's own signals."""
     orders = json.loads(Path(sys.argv[1]).read_text())
+    os.sched_setaffinity(0, orders["cores"])
     consumer = Queue(**orders["queue"]).open(**orders["where"]).huey.create_consumer(**orders["consumer"])
     Path(orders["ready"]).touch()
     wait_for_go(orders)

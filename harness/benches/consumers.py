@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,8 @@ class Consumers:
             "consumer": {"workers": threads, "periodic": False},
             "ready": str(self._mark(name)),
             "go": str(self._go),
+            # Whoever starts them for us does not hand on where this thread may run.
+            "cores": sorted(os.sched_getaffinity(0)),
         }
         path = workdir / "orders.json"
         path.write_text(json.dumps(orders, indent=1))
