@@ -8,7 +8,6 @@ never runs in one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +19,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from harness.locks import lock
 from harness.protocols import HarnessError, Unavailable
 from harness.registry import did_you_mean
 
@@ -42,7 +41,6 @@ LOCK_TIMEOUT_S = VENV_TIMEOUT_S + PIP_TIMEOUT_S + 2 * CHECK_TIMEOUT_S
 #: The first Huey with the API that agents speak: https://huey.readthedocs.io/en/latest/changes.html
 OLDEST = Version("2.0.0")
 _LAYOUT = 1
-_TICK_S = 0.1
 
 #: Run in the environment: that all that was asked for can be imported, and what it is.
 _PROBE = """
@@ -166,14 +164,14 @@ def _get(wanted: tuple[str, ...], cache: Path) -> Environment:
     place = cache / digest(wanted)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache / f"{place.name}.lock", wanted) as lock:
+        with _locked(cache / f"{place.name}.lock", wanted) as held:
             if place.exists():
                 try:
                     return _checked(wanted, place)
                 except HarnessError:
                     shutil.rmtree(place)  # its interpreter was removed, or something in it
             _clear(cache, place.name)
-            _build(wanted, place, lock)
+            _build(wanted, place, held)
             return _checked(wanted, place)
     except OSError as error:
         raise HarnessError(
@@ -185,23 +183,16 @@ def _get(wanted: tuple[str, ...], cache: Path) -> Environment:
 @contextlib.contextmanager
 def _locked(path: Path, wanted: Sequence[str]) -> Iterator[int]:
     """One at a time, other processes included. The lock ends with whoever holds it, and the pip that he started."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise HarnessError(
-                        f"another process still builds the environment of {_told(wanted)} after {LOCK_TIMEOUT_S:.0f} s",
-                        remedy=f"see who holds {path}",
-                    ) from None
-            time.sleep(_TICK_S)
-        yield lock
+        if not lock(file, LOCK_TIMEOUT_S):
+            raise HarnessError(
+                f"another process still builds the environment of {_told(wanted)} after {LOCK_TIMEOUT_S:.0f} s",
+                remedy=f"see who holds {path}",
+            )
+        yield file
     finally:
-        os.close(lock)
+        os.close(file)
 
 
 def _clear(cache: Path, name: str) -> None:
@@ -210,24 +201,24 @@ def _clear(cache: Path, name: str) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(wanted: tuple[str, ...], place: Path, lock: int) -> None:
+def _build(wanted: tuple[str, ...], place: Path, held: int) -> None:
     building = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
-        _make_venv(building, wanted, lock)
+        _make_venv(building, wanted, held)
         python = _python(building)
         # Compiled below, where the files will be: a traceback names the place, not the scaffold.
         command: list[str | Path] = [
             *(python, "-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--no-compile"),
             *("--progress-bar", "off", "--retries", "1", "--timeout", "15", "--", *wanted),
         ]
-        status, said = _run(command, PIP_TIMEOUT_S, f"pip to install {_told(wanted)}", lock)
+        status, said = _run(command, PIP_TIMEOUT_S, f"pip to install {_told(wanted)}", held)
         if status != 0:
             raise _refused(wanted, said)
         _run(
             [python, "-I", "-m", "compileall", "-q", "-x", "/(pip|setuptools)/", "-s", building, "-p", place, building],
             PIP_TIMEOUT_S,
             f"the compilation of {_told(wanted)}",
-            lock,
+            held,
         )  # sources that this Python cannot read are not our concern
         (building / "huey-harness.json").write_text(json.dumps({"requirements": wanted}, indent=1) + "\n")
         building.rename(place)
@@ -236,9 +227,9 @@ def _build(wanted: tuple[str, ...], place: Path, lock: int) -> None:
         raise
 
 
-def _make_venv(folder: Path, wanted: Sequence[str], lock: int) -> None:
+def _make_venv(folder: Path, wanted: Sequence[str], held: int) -> None:
     status, said = _run(
-        [sys.executable, "-I", "-m", "venv", folder], VENV_TIMEOUT_S, f"venv to make room for {_told(wanted)}", lock
+        [sys.executable, "-I", "-m", "venv", folder], VENV_TIMEOUT_S, f"venv to make room for {_told(wanted)}", held
     )
     if status != 0:
         raise Unavailable(
@@ -276,7 +267,7 @@ def _python(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def _run(command: Sequence[str | Path], timeout_s: float, what: str, lock: int | None = None) -> tuple[int, str]:
+def _run(command: Sequence[str | Path], timeout_s: float, what: str, held: int | None = None) -> tuple[int, str]:
     """(exit status, what it said). It ends with us, and all that it started; HarnessError when the time is up."""
     try:
         process = subprocess.Popen(
@@ -288,7 +279,7 @@ def _run(command: Sequence[str | Path], timeout_s: float, what: str, lock: int |
             errors="replace",
             start_new_session=True,
             # Should we be killed, nobody else begins while this one still writes.
-            pass_fds=() if lock is None else (lock,),
+            pass_fds=() if held is None else (held,),
         )
     except OSError as error:
         raise HarnessError(f"{command[0]} does not start: {error.strerror}") from error

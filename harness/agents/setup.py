@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import logging
@@ -18,6 +17,7 @@ from harness.agents.errors import watch_redis
 from harness.agents.errors_postgres import watch_postgres
 from harness.agents.logs import Recorder, next_incarnation
 from harness.agents.recorder import record
+from harness.locks import lock
 
 #: An agent that never gets the word ends by itself.
 GO_TIMEOUT_S = 120.0
@@ -120,13 +120,7 @@ def _alone(folder: Path) -> Iterator[None]:
     another one is at it: what would end an agent at its start says nothing of what becomes of tasks.
     """
     with (folder / "opening").open("w") as file:
-        deadline = time.monotonic() + ALONE_TIMEOUT_S
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.005)
+        lock(file.fileno(), ALONE_TIMEOUT_S)
         yield
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import html
 import json
 import os
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from harness.locks import lock
 from harness.protocols import DeadlineExceeded
 from harness.report.files import naming, write_whole
 from harness.report.model import inversions, standing
@@ -176,17 +175,8 @@ def _locked(path: Path) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise DeadlineExceeded(
-                        f"waited {LOCK_TIMEOUT_S:g} s for the lock on {path}, which another process holds"
-                    ) from None
-                time.sleep(0.02)
+        if not lock(stream, LOCK_TIMEOUT_S):
+            raise DeadlineExceeded(f"waited {LOCK_TIMEOUT_S:g} s for the lock on {path}, which another process holds")
         yield stream
     finally:
         os.close(stream)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.protocols import HarnessError, Unavailable
+from harness.runtimes.servers import said_by
 
 GET = "apt-get install postgresql  (Debian, Ubuntu)"
 #: Where distributions put what they do not put on PATH.
@@ -59,21 +60,11 @@ def find_postgres() -> Path:
 def postgres_version(folder: Path) -> str:
     """What the server in that folder says of itself, e.g. `postgresql 15.18`. Raises HarnessError."""
     program = folder / "postgres"
-    try:
-        done = subprocess.run(
-            [program, "--version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_ANSWER_TIMEOUT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HarnessError(f"{program} does not start: {error}") from None
+    said = said_by(program, "--version")
     # postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
-    words = done.stdout.split()
+    words = said.split()
     if len(words) < 3 or words[1] != "(PostgreSQL)":
-        raise HarnessError(f"{program} is no PostgreSQL server: `--version` said {done.stdout.strip()[:200]!r}")
+        raise HarnessError(f"{program} is no PostgreSQL server: `--version` said {said.strip()[:200]!r}")
     return f"postgresql {words[2]}"
 
 

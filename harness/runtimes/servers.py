@@ -159,7 +159,7 @@ def speaks_tls(path: Path) -> bool:
     It is told to listen for TLS without a certificate: one that was built with it misses the certificate, any other
     does not know what is meant. Either ends at once, listening nowhere.
     """
-    return "tls-cert-file" in _said_by(path, "--port", "0", "--tls-port", "1", "--save", "")
+    return "tls-cert-file" in said_by(path, "--port", "0", "--tls-port", "1", "--save", "")
 
 
 @functools.cache
@@ -168,7 +168,7 @@ def server_version(path: Path) -> str:
 
     Raises HarnessError when it does not start, or is no such server.
     """
-    said = _said_by(path, "--version")
+    said = said_by(path, "--version")
     match = _VERSION.match(said)
     if match is None:
         first_line = (said.strip() or "nothing").splitlines()[0]
@@ -176,7 +176,7 @@ def server_version(path: Path) -> str:
     return f"{match[1].lower()} {match[2]}"
 
 
-def _said_by(path: Path, *arguments: str) -> str:
+def said_by(path: Path, *arguments: str) -> str:
     """What a program prints that ends by itself. Raises HarnessError when it does not start, or does not end."""
     try:
         done = subprocess.run(

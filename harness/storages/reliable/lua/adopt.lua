@@ -29,8 +29,7 @@ for i = 4, #ARGV, 3 do
   if redis.call('zrem', STOCK_SCHEDULE, ARGV[i]) == 1 then
     local entry = entry_for()
     redis.call('hset', ENTRIES, entry, ARGV[i + 2])
-    redis.call('zadd', SCHEDULE, ARGV[i + 1], entry)
-    look_soon(ARGV[i + 1])
+    schedule(entry, ARGV[i + 1])
     taken = taken + 1
   end
 end

@@ -41,6 +41,16 @@ local function look_soon(due)
   if tonumber(due) < NOW + LOOK_MS then redis.call('hdel', META, 'look') end
 end
 
+local function schedule(entry, due)
+  redis.call('zadd', SCHEDULE, due, entry)
+  look_soon(due)
+end
+
+-- Somebody's next deadline may be nearer now.
+local function wake_for_first(entry)
+  if redis.call('zrange', SCHEDULE, 0, 0)[1] == entry then wake(1) end
+end
+
 -- What a message of ours begins with: steps.py, Envelope. Others (a stock storage's) say nothing of themselves.
 local function is_ours(message)
   return string.sub(message, 1, 4) == '\0hr1'

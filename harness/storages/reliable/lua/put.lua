@@ -17,8 +17,7 @@ if eta == '' then
   line_up(entry, score)
   wake(1)
 else
-  redis.call('zadd', SCHEDULE, eta, entry)
-  look_soon(eta)
-  if redis.call('zrange', SCHEDULE, 0, 0)[1] == entry then wake(1) end  -- somebody's next deadline is nearer now
+  schedule(entry, eta)
+  wake_for_first(entry)
 end
 return NOW

@@ -62,8 +62,7 @@ local function give_back(claim, record, error, delay)
     place = string.sub(place, 1, -2) .. TRIED
   end
   if delay > 0 then
-    redis.call('zadd', SCHEDULE, NOW + delay, entry)
-    look_soon(NOW + delay)
+    schedule(entry, NOW + delay)
   else
     redis.call('zadd', QUEUE, score, place .. entry)
   end
@@ -97,9 +96,8 @@ if claim ~= '' then
       elseif kind == 'schedule' then
         local put, message, eta = take(), take(), take()
         redis.call('hset', ENTRIES, put, message)
-        redis.call('zadd', SCHEDULE, eta, put)
-        look_soon(eta)
-        if redis.call('zrange', SCHEDULE, 0, 0)[1] == put then wake(1) end
+        schedule(put, eta)
+        wake_for_first(put)
       elseif kind == 'member' then
         local chord, index, size, value = take(), take(), tonumber(take()), take()
         local put, message, score = take(), take(), take()
