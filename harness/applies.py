@@ -37,4 +37,4 @@ def _why_not_struck(fault: FaultSpec, backend: Backend) -> str | None:
         return f"{fault.kind} cuts links to servers, and the topology {backend.topology} has none"
     if backend.in_one_process and fault.ends:
         return f"{fault.kind} would end the one process whose memory is the queue, and with it all that could be asked"
-    return None
+    return fault.why_not(backend.topology, backend.huey)

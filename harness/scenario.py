@@ -142,7 +142,9 @@ class FaultSpec(Model):
 
     #: Roles it can strike.
     targets: ClassVar[tuple[str, ...]] = ()
-    #: What it needs of the runtime: a subset of {"links"}.
+    #: Topologies in which it means anything; None = all that have such a target.
+    topologies: ClassVar[frozenset[str] | None] = None
+    #: What it needs of the runtime: a subset of `Runtime.capabilities`.
     needs: ClassVar[frozenset[str]] = frozenset()
     #: Whether a process that it strikes ends.
     ends: ClassVar[bool] = False
@@ -155,6 +157,14 @@ class FaultSpec(Model):
         if cls.targets and target not in cls.targets:
             raise ValueError(f"must be one of {', '.join(cls.targets)}")
         return target
+
+    def why_not(self, topology: str, huey: str) -> str | None:
+        """Why it means nothing to a backend on that topology with that Huey class (`module:Class`), for a person to
+        read; None where it means something."""
+        where = type(self).topologies
+        if where is None or topology in where:
+            return None
+        return f"{self.kind} is for {', '.join(sorted(where))}, and this is {topology}"
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:

@@ -13,6 +13,8 @@ SERVER_ROLES: Mapping[str, frozenset[str]] = {
     "primary-of-queue": frozenset({"standalone", "sentinel", "cluster", "postgres"}),
     "replica-of-queue": frozenset({"sentinel", "cluster"}),
     "any-primary": frozenset({"standalone", "sentinel", "cluster", "postgres"}),
+    "any-replica": frozenset({"sentinel", "cluster"}),
+    "sentinel": frozenset({"sentinel"}),
 }
 AGENT_ROLES = ("consumer",)
 #: One forked process of a consumer with worker_type process.
@@ -70,8 +72,10 @@ def several(role: str, scene: Scene) -> list[Node]:
             found = list(topology.replicas_of(scene.queue_key))
         case "any-primary" | "primaries":
             found = [topology.nodes[m.name] for m in topology.members() if m.role == "primary"]
-        case "replicas":
+        case "replicas" | "any-replica":
             found = [topology.nodes[m.name] for m in topology.members() if m.role == "replica"]
+        case "sentinel" | "sentinels":
+            found = [topology.nodes[m.name] for m in topology.members() if m.role == "sentinel"]
         case "nodes":
             found = list(topology.nodes.values())
         case "clients":

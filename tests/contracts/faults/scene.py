@@ -1,0 +1,143 @@
+"""A scene for faults: servers, agents as far as a fault is concerned, and a look at them."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.faults import FAULTS, Injection, Scene
+from harness.faults.child import children
+from harness.protocols import Node, NodeSpec, Runtime, Topology
+from harness.runtimes.choose import open_runtime
+from harness.runtimes.engine import docker_available
+from harness.scenario import TopologySpec
+from harness.topologies import TOPOLOGIES
+from harness.topologies.server import wait_for
+
+KEY = "huey.redis.{chaos}"
+
+#: A consumer as far as a fault is concerned: forks a worker and a scheduler, replaces them, ends and starts anew.
+CONSUMER = """
+import os, signal, sys, time
+
+told = []
+for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+    signal.signal(signal.Signals[name], lambda number, _: told.append(number))
+open("starts", "a").write("x")
+running = {}
+while not told:
+    for name in ("w1", "scheduler"):
+        if name not in running:
+            running[name] = os.fork()
+            if not running[name]:
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                    signal.signal(number, signal.SIG_DFL)
+                open(f"{name}.{os.getpid()}.pid", "w").close()
+                time.sleep(600)
+    time.sleep(0.01)
+    gone, _ = os.waitpid(-1, os.WNOHANG)
+    running = {name: pid for name, pid in running.items() if pid != gone}
+for pid in running.values():
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+if told[0] == signal.SIGHUP:
+    os.execv(sys.executable, [sys.executable, *sys.argv])
+"""
+
+
+class Watch:
+    """What is seen of the agents. Whoever looks for progress makes some: a task is put and acknowledged.
+
+    Agents write no records; that one comes back is seen by the real ones, end to end.
+    """
+
+    def __init__(self, root: Path, topology: Topology) -> None:
+        self.acknowledged = 0
+        self.popped_by = "consumer-1"
+        self.primary = topology.primary_of(KEY)
+        self._root, self._topology = root, topology
+
+    def poll(self) -> None:
+        self._topology.ask(self.primary, "LPUSH", KEY, self.acknowledged)
+        self.acknowledged += 1
+
+    def last_record_ns(self, agent: str) -> int:
+        return time.monotonic_ns()
+
+    def starts(self, agent: str) -> int:
+        return len((self._root / agent / "starts").read_text())
+
+    def processes(self, agent: str) -> Mapping[int, str]:
+        names = (path.name.split(".") for path in (self._root / agent).glob("*.pid"))
+        return {int(pid): name for name, pid, _ in names}
+
+    def holding(self, agent: str) -> frozenset[int]:
+        return frozenset(self.processes(agent))
+
+
+def agent(runtime: Runtime, name: str, index: int) -> Node:
+    """One such consumer, started."""
+    workdir: Path = runtime.root / name
+    workdir.mkdir()
+    (workdir / "consumer.py").write_text(CONSUMER)
+    node = runtime.node(NodeSpec(name, index, "python", (str(workdir / "consumer.py"),), workdir))
+    node.start()
+    return node
+
+
+class Places:
+    """Scenes of this session by runtime and topology, made when first asked for."""
+
+    def __init__(self) -> None:
+        self._runtimes: list[Runtime] = []
+        self._scenes: dict[tuple[str, str], Scene] = {}
+
+    def scene(self, runtime: str, topology: str) -> Scene:
+        """One that is healthy and empty. Skips where this machine cannot have it."""
+        if runtime == "docker" and (missing := docker_available()) is not None:
+            pytest.skip(missing)
+        where = (runtime, topology)
+        if where not in self._scenes:
+            self._scenes[where] = self._make(*where)
+        scene = self._scenes[where]
+        scene.topology.reset()
+        for node in scene.consumers.values():
+            wait_for(lambda node=node: len(children(scene, node)) == 2, 10, lambda: "a consumer to fork")  # type: ignore[misc]
+        return dataclasses.replace(scene, agents=Watch(scene.runtime.root, scene.topology))
+
+    def _make(self, name: str, kind: str) -> Scene:
+        runtime = open_runtime(name, "valkey-9")
+        self._runtimes.append(runtime)
+        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec())
+        topology.start()
+        return Scene(
+            runtime=runtime,
+            topology=topology,
+            producers={"producer-0": agent(runtime, "producer-0", 60)},
+            consumers={f"consumer-{i}": agent(runtime, f"consumer-{i}", 61 + i) for i in range(2)},
+            queue_key=KEY,
+            agents=Watch(runtime.root, topology),
+        )
+
+    def close(self) -> None:
+        """End all of them."""
+        for runtime in self._runtimes:
+            runtime.close()
+            shutil.rmtree(runtime.root, ignore_errors=True)
+
+
+def aim(scene: Scene, kind: str, draw: int = 1, **fields: Any) -> Injection:
+    """A fault, aimed at that scene."""
+    fault = FAULTS.get(kind)
+    return fault.aim(fault.spec.model_validate({"kind": kind, "at": {"elapsed": "0s"}, **fields}), scene, draw)
+
+
+def primary(scene: Scene) -> str:
+    """Who the queue's primary is now."""
+    return scene.topology.primary_of(KEY).spec.name
