@@ -67,6 +67,8 @@ class NodeSpec:
     python: Path | None = None
     #: The TCP port that the program serves, if any. On the loopback runtime it is made unique by the address.
     port: int | None = None
+    #: Whether packets that are for others pass through it: it is to be a `Runtime.detour`.
+    forwards: bool = False
 
 
 class Node(Protocol):
@@ -112,11 +114,38 @@ class Node(Protocol):
         """End it if it runs, give name and address free. The workdir and the log stay."""
 
 
+@dataclass(frozen=True)
+class Way:
+    """TCP from `source` to a port of `target`, which is to pass through a proxy that listens on `proxy_port`."""
+
+    source: Node
+    target: Node
+    port: int
+    proxy_port: int
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What came of one request over TCP, seen from where it was sent. Times in seconds; None = it never came to that.
+
+    `pieces` is how often something arrived; `end`: whether the connection was `open` still when enough had arrived or
+    the time was over, or had been `closed`, `reset`, or `refused` by then, or never made (`silent`).
+    """
+
+    connected_s: float | None
+    answered_s: float | None
+    received: int
+    pieces: int
+    took_s: float
+    end: Literal["open", "closed", "reset", "refused", "silent"]
+
+
 class Runtime(Protocol):
     """Makes nodes, and the links between them. One for a pytest session; `close` ends all it made."""
 
     name: str
-    #: What it can do here: a subset of {"links"}. Without "links", cut, restore and probe raise Unavailable.
+    #: What it can do here: a subset of {"links", "proxies"}. Without "links", cut, restore, probe and exchange raise
+    #: Unavailable; without "proxies", detour.
     capabilities: frozenset[str]
     #: The folder that all of this runtime's workdirs must lie in.
     root: Path
@@ -141,6 +170,15 @@ class Runtime(Protocol):
 
     def probe(self, source: Node, target: Node, timeout_s: float = 0.25) -> bool:
         """Whether a datagram from `source` reaches `target`: sent and received outside both programs."""
+
+    def exchange(
+        self, source: Node, target: Node, port: int, request: bytes, *, enough: int, within_s: float
+    ) -> Exchange:
+        """Connect from `source` to a port of `target`, send, and receive until `enough` bytes came or time is over."""
+
+    def detour(self, proxy: Node, ways: Sequence[Way]) -> None:
+        """From now on send these ways through `proxy`, a running node that forwards, and no others; none = all is as
+        it was. Open connections are reset. Not while links are cut."""
 
     def close(self) -> None:
         """End every process, remove every container, network and namespace. Safe to call twice."""

@@ -22,15 +22,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
-from harness.runtimes import engine, images, postgres, specs
+from harness.protocols import DeadlineExceeded, Exchange, HarnessError, Node, NodeSpec, NodeState, Unavailable, Way
+from harness.runtimes import detour, engine, images, postgres, specs
+from harness.runtimes.detour import Detour
 from harness.runtimes.engine import docker_available, sweep_docker
 from harness.runtimes.netadmin import NetAdmin, mac_of
 
@@ -321,6 +322,9 @@ class DockerRuntime:
         self._reachable = reachable
         self._nodes: dict[str, DockerNode] = {}
         self._cuts: set[tuple[str, str]] = set()
+        #: By the names of source and target; and the proxy's.
+        self._detours: dict[tuple[str, str], list[Detour]] = {}
+        self._proxy = ""
         self._entered: set[str] = set()
         self._lock = threading.RLock()
         self._under_way = 0
@@ -364,6 +368,7 @@ class DockerRuntime:
             self._cuts.add(link)
             if target.spec.name in self._entered:
                 self._ask("cut", node=target.spec.name, source=source.address)
+            self._at_proxy("cut_detours", link)
 
     def restore(self, source: Node, target: Node) -> None:
         """Undo `cut`."""
@@ -372,6 +377,7 @@ class DockerRuntime:
             self._cuts.discard(link)
             if target.spec.name in self._entered:
                 self._ask("restore", node=target.spec.name, source=source.address)
+            self._at_proxy("restore_detours", link)
 
     def cuts(self) -> frozenset[tuple[str, str]]:
         """Read back from the kernel; for nodes that never ran, what will be cut when they start."""
@@ -393,6 +399,39 @@ class DockerRuntime:
             "probe", timeout_s=timeout_s + _KILL_S, source=link[0], target=link[1], within_s=timeout_s
         )
         return reached
+
+    def exchange(
+        self, source: Node, target: Node, port: int, request: bytes, *, enough: int, within_s: float
+    ) -> Exchange:
+        """One request from `source` to `target` over TCP, and what came of it. Raises HarnessError for a container
+        that does not run: it has no network."""
+        with self._lock:
+            link = self._link(source, target)
+            if source.spec.name not in self._entered:
+                raise HarnessError(f"node {source.spec.name} does not run, so nothing can be sent from it")
+        seen = self._ask(
+            "exchange", timeout_s=within_s + _KILL_S, source=link[0], address=target.address, port=port,
+            request=request.hex(), enough=enough, within_s=within_s,
+        )  # fmt: skip
+        return Exchange(**seen)
+
+    def detour(self, proxy: Node, ways: Sequence[Way]) -> None:
+        """Send these ways through `proxy`, and no others any more. Containers that never ran will when they start."""
+        if "proxies" not in self.capabilities:
+            raise Unavailable("links cannot be sent through a proxy without iptables", remedy=detour.REMEDY)
+        with self._lock:
+            if ways and self._cuts:
+                raise HarnessError("links are cut: what is cut cannot be sent another way")
+            new: dict[tuple[str, str], list[Detour]] = {}
+            for one in ways:
+                made = Detour(one.source.address, one.target.address, one.port, proxy.address, one.proxy_port)
+                new.setdefault(self._link(one.source, one.target), []).append(made)
+            self._ask("hand_over", node=proxy.spec.name, detours=[vars(one) for ones in new.values() for one in ones])
+            before, self._detours, self._proxy = self._detours, new, proxy.spec.name
+            for links, gateway in ((before.keys() - new.keys(), None), (new.keys() - before.keys(), proxy.address)):
+                for source, target in sorted(links):
+                    if source in self._entered:
+                        self._ask("route", node=source, target=self._nodes[target].address, gateway=gateway)
 
     def close(self) -> None:
         """Remove the run's containers and network. Raises DeadlineExceeded naming what would not go."""
@@ -467,6 +506,7 @@ class DockerRuntime:
             group_add=[str(group) for group in os.getgroups()],
             hostname=spec.name,
             working_dir=str(spec.workdir),
+            sysctls=detour.SETTINGS if spec.forwards else {},
         )
 
     def _postgres_for(self, spec: NodeSpec, folder: Path) -> list[str]:
@@ -500,8 +540,12 @@ class DockerRuntime:
         name = node.spec.name
         with self._lock:
             cuts = [self._nodes[source].address for source, target in self._cuts if target == name]
-            closed_to = None if self._reachable else self._gateway
-            self._ask("enter", node=name, pid=pid, address=node.address, closed_to=closed_to, cuts=cuts)
+            routes = {ones[0].target: ones[0].proxy for (source, _), ones in self._detours.items() if source == name}
+            self._ask(
+                "enter", node=name, pid=pid, address=node.address,
+                closed_to=None if self._reachable else self._gateway, forwards=node.spec.forwards,
+                cuts=cuts, routes=routes,
+            )  # fmt: skip
             self._entered.add(name)
 
     def forget(self, node: DockerNode) -> None:
@@ -586,7 +630,7 @@ class DockerRuntime:
         if seen["boot_id"] != boot_id or seen["token"] != token.read_text():
             raise engine.elsewhere("a container sees other files, or another kernel")
         if seen["links"] is None:
-            self.capabilities = frozenset({"links"})
+            self.capabilities = frozenset({"links", "proxies"} if detour.find_program() else {"links"})
         else:
             self._links_missing = seen["links"]
 
@@ -674,6 +718,11 @@ class DockerRuntime:
         if source is target:
             raise HarnessError(f"node {source.spec.name} has no link to itself")
         return source.spec.name, target.spec.name
+
+    def _at_proxy(self, do: str, link: tuple[str, str]) -> None:
+        """Have that done at the proxy's node to the ways of a link that makes a detour."""
+        if link in self._detours:
+            self._ask(do, node=self._proxy, detours=[vars(one) for one in self._detours[link]])
 
     def _ask(self, do: str, **arguments: Any) -> Any:
         if self._steward is None:

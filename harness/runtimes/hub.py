@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.runtimes import kernel, netns
+from harness.runtimes import detour, kernel, netns
+from harness.runtimes.detour import Detour
 from harness.runtimes.rtnl import Peer, Rtnl
 from harness.runtimes.specs import INDEX_MAX
 
@@ -52,8 +54,10 @@ class Hub:
         self._netlink.add_bridge(_HUB, "hub")
         self._netlink.bring_up(_HUB)
         self._ports: dict[int, Port] = {}
+        self._detours: tuple[Detour, ...] = ()
+        self._proxy = 0
 
-    def attach(self, index: int) -> None:
+    def attach(self, index: int, forwards: bool = False) -> None:
         """Make the network of a node: loopback, one interface with its address, every neighbour known."""
         kernel.unshare(kernel.CLONE_NEWNET)
         try:
@@ -62,6 +66,9 @@ class Hub:
             # Its number in there is the kernel's to choose, so it is asked for where it can be seen.
             self._pair(index, namespace_fd)
             eth0 = socket.if_nametoindex("eth0")
+            if forwards:
+                detour.forward()
+                inner.send_no_redirects(eth0)
         finally:
             netns.enter(self._home_fd)
         inner.bring_up(_LO)
@@ -81,7 +88,9 @@ class Hub:
         self._netlink.bring_up(_HUB + index, bridge=_HUB)
 
     def detach(self, index: int) -> None:
-        """Take a node's network away, and every cut of it."""
+        """Take a node's network away, and every cut of it. With the proxy go all detours."""
+        if self._detours and index == self._proxy:
+            self.detour(index, ())
         port = self._ports.pop(index)
         for other in self._ports.values():
             netns.restore(other.netlink, address_of(index))
@@ -96,10 +105,35 @@ class Hub:
     def cut(self, source: int, target: int) -> None:
         """Drop what comes from one node to the other."""
         netns.cut(self._ports[target].netlink, address_of(source))
+        if detours := self._between(source, target):
+            detour.cut(self._ports[self._proxy].netlink, detours)
 
     def restore(self, source: int, target: int) -> None:
         """Undo `cut`."""
         netns.restore(self._ports[target].netlink, address_of(source))
+        if detours := self._between(source, target):
+            detour.restore(self._ports[self._proxy].netlink, detours)
+
+    def detour(self, proxy: int, ways: Sequence[tuple[int, int, int, int]]) -> None:
+        """Send these ways (source, target, port, proxy's port) through that node, and no others any more."""
+        new = tuple(Detour(address_of(a), address_of(b), port, address_of(proxy), at) for a, b, port, at in ways)
+        netns.enter(self._ports[proxy].namespace_fd)
+        try:
+            detour.hand_over(new)
+        finally:
+            netns.enter(self._home_fd)
+        ports = {address_of(port.node): port for port in self._ports.values()}
+        before, after = ({(one.source, one.target) for one in ones} for ones in (self._detours, new))
+        for source, target in sorted(before - after):
+            if source in ports:
+                ports[source].netlink.remove_route(target)
+        for source, target in sorted(after - before):
+            ports[source].netlink.add_route(target, address_of(proxy))
+        self._detours, self._proxy = new, proxy
+
+    def _between(self, source: int, target: int) -> list[Detour]:
+        link = (address_of(source), address_of(target))
+        return [one for one in self._detours if (one.source, one.target) == link]
 
     def cuts(self) -> list[tuple[int, int]]:
         """The links now cut, as (source, target), read back from the kernel."""
@@ -109,6 +143,6 @@ class Hub:
             for address in sorted(netns.cuts(port.netlink))
         ]
 
-    def datagram_socket(self, index: int) -> socket.socket:
-        """An unbound datagram socket that belongs to a node's network, whoever uses it."""
-        return netns.socket_in(self._ports[index].namespace_fd, self._home_fd, socket.SOCK_DGRAM)
+    def socket(self, index: int, kind: socket.SocketKind) -> socket.socket:
+        """An unbound socket that belongs to a node's network, whoever uses it."""
+        return netns.socket_in(self._ports[index].namespace_fd, self._home_fd, kind)

@@ -14,6 +14,9 @@ CLONE_NEWNET = 0x40000000
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAP_NET_ADMIN = 12
+_CAPABILITY_VERSION_3 = 0x20080522
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -37,6 +40,18 @@ def die_with_parent(number: signal.Signals) -> None:
 def become_subreaper() -> None:
     """Become the parent of every descendant whose own parent ends: prctl(2)."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def hand_on_net_admin() -> None:
+    """Let what this process executes keep its CAP_NET_ADMIN, which an ordinary user's exec loses: capabilities(7)."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    #: effective, permitted, inheritable; the first 32 capabilities, then the others.
+    sets = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(header, sets), "capget")
+    sets[2] |= 1 << _CAP_NET_ADMIN
+    _check(_libc.capset(header, sets), "capset")
+    raised = (ctypes.c_ulong(_PR_CAP_AMBIENT_RAISE), ctypes.c_ulong(_CAP_NET_ADMIN), 0, 0)
+    _check(_libc.prctl(_PR_CAP_AMBIENT, *raised), "prctl(PR_CAP_AMBIENT)")
 
 
 def private_mounts() -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness.protocols import HarnessError, Node, NodeSpec
-from harness.runtimes import netns
+from harness.protocols import Exchange, HarnessError, Node, NodeSpec, Unavailable, Way
+from harness.runtimes import detour, netns
 from harness.runtimes.world import WorldRuntime
 
 
@@ -23,8 +24,11 @@ class LocalRuntime(WorldRuntime):
     """
 
     name = "local"
-    capabilities = frozenset({"links"})
     _namespaces = True
+
+    def __init__(self, root: Path, label: str, server: Path, python: Path) -> None:
+        super().__init__(root, label, server, python)
+        self.capabilities = frozenset({"links", "proxies"} if detour.find_program() else {"links"})
 
     def describe(self) -> str:
         """One line for the header."""
@@ -56,6 +60,22 @@ class LocalRuntime(WorldRuntime):
         )
         with sender, receiver:
             return netns.probe(sender, receiver, target.address, timeout_s)
+
+    def exchange(
+        self, source: Node, target: Node, port: int, request: bytes, *, enough: int, within_s: float
+    ) -> Exchange:
+        """One request from `source` to `target` over TCP, and what came of it."""
+        self._own(target, source)
+        (stream,) = self._world.ask_for_sockets("connect", source=self._own(source))
+        with stream:
+            return netns.exchange(stream, (target.address, port), request, enough, within_s)
+
+    def detour(self, proxy: Node, ways: Sequence[Way]) -> None:
+        """Send these ways through `proxy`, and no others any more. Raises Unavailable without iptables."""
+        if "proxies" not in self.capabilities:
+            raise Unavailable("links cannot be sent through a proxy without iptables", remedy=detour.REMEDY)
+        numbers = [[self._own(one.source), self._own(one.target), one.port, one.proxy_port] for one in ways]
+        self._world.ask("detour", proxy=self._own(proxy), ways=numbers)
 
     def _own(self, node: Node, other: Node | None = None) -> int:
         """The node's index, if it is one of ours and not `other`."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from harness.protocols import HarnessError, Node, Unavailable
+from harness.protocols import HarnessError, Node, Unavailable, Way
 from harness.runtimes.world import WorldNode, WorldRuntime
 
 
@@ -73,6 +74,16 @@ class LoopbackRuntime(WorldRuntime):
         return frozenset()
 
     def probe(self, source: Node, target: Node, timeout_s: float = 0.25) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_links()
+
+    def exchange(
+        self, source: Node, target: Node, port: int, request: bytes, *, enough: int, within_s: float
+    ) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_links()
+
+    def detour(self, proxy: Node, ways: Sequence[Way]) -> NoReturn:
         """Raises Unavailable."""
         self._no_links()
 

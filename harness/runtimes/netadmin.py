@@ -10,6 +10,7 @@ the kernel ends everything else in its namespace: a test session that is killed 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -25,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, HarnessError
-from harness.runtimes import netns, processes
+from harness.runtimes import detour, netns, processes
+from harness.runtimes.detour import Detour
 from harness.runtimes.rtnl import Rtnl
 from harness.runtimes.specs import INDEX_MAX
 
@@ -54,12 +56,14 @@ class _Program:
         assert self.netlink is not None
         return self.netlink
 
-    def prepare_links(self, home_fd: int, closed_to: str | None) -> None:
+    def prepare_links(self, home_fd: int, closed_to: str | None, forwards: bool) -> None:
         """Make the namespace ready for cuts, and close the ways out of the run's network."""
         with _inside(self.namespace_fd, home_fd):
             self.netlink = Rtnl()
             interface = socket.if_nametoindex("eth0")
         netns.prepare(self.netlink)
+        if forwards:
+            self.netlink.send_no_redirects(interface)
         # The engine lets nothing out of an internal network but to this machine itself, whose addresses lie
         # behind its gateway: without this, what runs in a node could reach the host's own servers.
         self.netlink.forget_default_routes()
@@ -91,8 +95,8 @@ class _Steward:
         """Carry out one request and answer it; a failure is an answer too."""
         number, what = request.pop("id"), request.pop("do")
         try:
-            if what == "probe":
-                self._probe(number, **request)
+            if what in ("probe", "exchange"):
+                getattr(self, f"_{what}")(number, **request)
                 return
             result = getattr(self, f"do_{what}")(**request)
         except Exception as error:
@@ -108,17 +112,28 @@ class _Steward:
             seen = f"({error.strerror})"
         return {"boot_id": _BOOT_ID.read_text().strip(), "token": seen, "links": self._missing}
 
-    def do_enter(self, node: str, pid: int, address: str, closed_to: str | None, cuts: list[str]) -> None:
-        """Take up a node's new program, and cut it off from `cuts`. Its last one is let go.
+    def do_enter(
+        self,
+        node: str,
+        pid: int,
+        address: str,
+        closed_to: str | None,
+        forwards: bool,
+        cuts: list[str],
+        routes: dict[str, str],
+    ) -> None:
+        """Take up a node's new program, cut it off from `cuts`, and give it these `routes`. Its last one is let go.
 
         `closed_to` is the host's own address in the run's network, if the node is not to reach that either.
         """
         self.do_leave(node)
         program = self._programs[node] = _Program(pid, address)
         if self._missing is None:
-            program.prepare_links(self._home_fd, closed_to)
+            program.prepare_links(self._home_fd, closed_to, forwards)
             for source in cuts:
                 netns.cut(program.links, source)
+            for target, gateway in routes.items():
+                program.links.add_route(target, gateway)
 
     def do_leave(self, node: str) -> None:
         """Let go of a node. One that is not there is no error."""
@@ -152,6 +167,24 @@ class _Steward:
     def do_restore(self, node: str, source: str) -> None:
         netns.restore(self._programs[node].links, source)
 
+    def do_hand_over(self, node: str, detours: list[dict[str, Any]]) -> None:
+        """At the proxy's node, hand these ways to the proxy, and no others any more."""
+        with _inside(self._programs[node].namespace_fd, self._home_fd):
+            detour.hand_over(Detour(**one) for one in detours)
+
+    def do_cut_detours(self, node: str, detours: list[dict[str, Any]]) -> None:
+        detour.cut(self._programs[node].links, [Detour(**one) for one in detours])
+
+    def do_restore_detours(self, node: str, detours: list[dict[str, Any]]) -> None:
+        detour.restore(self._programs[node].links, [Detour(**one) for one in detours])
+
+    def do_route(self, node: str, target: str, gateway: str | None) -> None:
+        """Reach the target by way of the gateway, or (None) as before."""
+        if gateway is None:
+            self._programs[node].links.remove_route(target)
+        else:
+            self._programs[node].links.add_route(target, gateway)
+
     def do_cuts(self) -> dict[str, list[str]]:
         """Node → the addresses that it is cut off from."""
         return {name: sorted(netns.cuts(program.links)) for name, program in self._programs.items()}
@@ -172,6 +205,19 @@ class _Steward:
             self._answer({"id": number, "result": reached})
 
         threading.Thread(target=wait, name=f"probe-{number}", daemon=True).start()
+
+    def _exchange(
+        self, number: int, source: str, address: str, port: int, request: str, enough: int, within_s: float
+    ) -> None:
+        """As a probe: the socket is made here, the waiting is done elsewhere."""
+        stream = netns.socket_in(self._programs[source].namespace_fd, self._home_fd, socket.SOCK_STREAM)
+
+        def wait() -> None:
+            with stream:
+                seen = netns.exchange(stream, (address, port), bytes.fromhex(request), enough, within_s)
+            self._answer({"id": number, "result": dataclasses.asdict(seen)})
+
+        threading.Thread(target=wait, name=f"exchange-{number}", daemon=True).start()
 
 
 @contextmanager

@@ -15,7 +15,9 @@ import os
 import select
 import socket
 import time
+from typing import Literal
 
+from harness.protocols import Exchange
 from harness.runtimes import kernel
 from harness.runtimes.rtnl import Rtnl, Rule
 
@@ -87,3 +89,38 @@ def probe(source: socket.socket, target: socket.socket, target_address: str, tim
             return True
         if left <= 0:
             return False
+
+
+def exchange(source: socket.socket, where: tuple[str, int], request: bytes, enough: int, within_s: float) -> Exchange:
+    """Connect an unconnected stream socket, send, and receive until `enough` bytes came, it ended, or time is over."""
+    began = time.monotonic()
+    connected_s = answered_s = None
+    received = pieces = 0
+    end: Literal["open", "closed", "reset", "refused", "silent"] = "silent"
+
+    def passed() -> float:
+        return time.monotonic() - began
+
+    try:
+        source.settimeout(within_s)
+        source.connect(where)
+        connected_s, end = passed(), "open"
+        source.sendall(request)
+        while received < enough and (left := within_s - passed()) > 0:
+            source.settimeout(left)
+            part = source.recv(1 << 16)
+            if not part:
+                end = "closed"
+                break
+            if answered_s is None:
+                answered_s = passed()
+            received += len(part)
+            pieces += 1
+    except TimeoutError:
+        pass
+    except ConnectionRefusedError:
+        end = "refused"
+    except OSError:
+        # Reset, or no way to get there.
+        end = "reset" if connected_s is not None else "silent"
+    return Exchange(connected_s, answered_s, received, pieces, passed(), end)

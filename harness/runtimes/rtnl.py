@@ -24,15 +24,18 @@ _NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 
-_RULE_SRC, _RULE_PRIORITY = 2, 6
+_RULE_SRC, _RULE_PRIORITY, _RULE_PROTOCOL, _RULE_PORTS = 2, 6, 22, 24
 _TO_TABLE, _BLACKHOLE = 1, 6
 
 _LINK_ADDRESS, _LINK_NAME, _LINK_MASTER, _LINK_INFO, _LINK_NAMESPACE_FD = 1, 3, 10, 18, 28
+#: IFLA_INET_CONF, and IPV4_DEVCONF_SEND_REDIRECTS: linux/if_link.h, linux/ip.h.
+_LINK_FAMILIES, _INET_CONF, _SEND_REDIRECTS = 26, 1, 6
 _INFO_KIND, _INFO_DATA, _VETH_PEER = 1, 2, 1
 _UP = 1
 _ADDRESS_LOCAL = 2
 
-_ROUTE_DST = 1
+_ROUTE_DST, _ROUTE_GATEWAY = 1, 5
+_UNICAST = 1
 _MAIN_TABLE = 254
 _STATIC, _UNREACHABLE, _NOWHERE = 4, 7, 255
 #: More default routes than an engine would ever set; a limit, for a kernel that says yes for ever.
@@ -47,12 +50,13 @@ _HEADER = struct.Struct("=IHHII")
 
 @dataclass(frozen=True)
 class Rule:
-    """One policy-routing rule (ip-rule(8)): packets from `source` (None = from anyone) are looked up in `table`, or
-    dropped in silence where that is None."""
+    """One policy-routing rule (ip-rule(8)): packets from `source` (None = from anyone), of TCP to `port` (None = all),
+    are looked up in `table`, or dropped in silence where that is None."""
 
     priority: int
     source: str | None = None
     table: int | None = None
+    port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,12 @@ class Rtnl:
             body += _attribute(_LINK_MASTER, struct.pack("=I", bridge))
         self._command(_NEWLINK, 0, body)
 
+    def send_no_redirects(self, index: int) -> None:
+        """Have that interface's packets be passed on without telling their senders of a shorter way."""
+        setting = _attribute(_INET_CONF, _attribute(_SEND_REDIRECTS, struct.pack("=I", 0)))
+        body = _link(index) + _attribute(_LINK_FAMILIES, _attribute(socket.AF_INET, setting))
+        self._command(_NEWLINK, 0, body)
+
     def remove_link(self, index: int) -> None:
         """Remove an interface, and its peer with it."""
         self._command(_DELLINK, 0, _link(index))
@@ -132,6 +142,19 @@ class Rtnl:
             except OSError as error:
                 if error.errno == errno.ESRCH:
                     return
+                raise
+
+    def add_route(self, address: str, gateway: str) -> None:
+        """Send what is for that address by way of another one; in place of an earlier such route."""
+        body = _route_to(address) + _attribute(_ROUTE_GATEWAY, socket.inet_aton(gateway))
+        self._command(_NEWROUTE, _CREATE | _REPLACE, body)
+
+    def remove_route(self, address: str) -> None:
+        """Undo `add_route`. Not there is no error: it goes with its interface."""
+        try:
+            self._command(_DELROUTE, 0, _route_to(address))
+        except OSError as error:
+            if error.errno != errno.ESRCH:
                 raise
 
     def close_to(self, address: str) -> None:
@@ -185,6 +208,11 @@ def _link(index: int, *, flags: int = 0) -> bytes:
     return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, flags)
 
 
+def _route_to(address: str) -> bytes:
+    header = (socket.AF_INET, 32, 0, 0, _MAIN_TABLE, _STATIC, 0, _UNICAST, 0)
+    return struct.pack("=BBBBBBBBI", *header) + _attribute(_ROUTE_DST, socket.inet_aton(address))
+
+
 def _rule_body(rule: Rule) -> bytes:
     bits = 0 if rule.source is None else 32
     action = _BLACKHOLE if rule.table is None else _TO_TABLE
@@ -192,12 +220,15 @@ def _rule_body(rule: Rule) -> bytes:
     body += _attribute(_RULE_PRIORITY, struct.pack("=I", rule.priority))
     if rule.source is not None:
         body += _attribute(_RULE_SRC, socket.inet_aton(rule.source))
+    if rule.port is not None:
+        body += _attribute(_RULE_PROTOCOL, bytes([socket.IPPROTO_TCP]))
+        body += _attribute(_RULE_PORTS, struct.pack("=HH", rule.port, rule.port))
     return body
 
 
 def _rule(payload: bytes) -> Rule:
     table, action = payload[4], payload[7]
-    priority, source = 0, None
+    priority, source, port = 0, None, None
     offset = 12
     while offset < len(payload):
         size, kind = struct.unpack_from("=HH", payload, offset)
@@ -206,8 +237,10 @@ def _rule(payload: bytes) -> Rule:
             source = socket.inet_ntoa(value)
         elif kind == _RULE_PRIORITY:
             priority = int.from_bytes(value, sys.byteorder)
+        elif kind == _RULE_PORTS:
+            port, _ = struct.unpack("=HH", value)
         offset += (size + 3) & ~3
-    return Rule(priority, source, table if action == _TO_TABLE else None)
+    return Rule(priority, source, table if action == _TO_TABLE else None, port)
 
 
 def _check(payload: bytes, what: str) -> None:

@@ -20,7 +20,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -40,13 +40,14 @@ class Refused(Exception):
 class Network(Protocol):
     """What the supervisor asks of `hub.Hub`."""
 
-    def attach(self, index: int) -> None: ...
+    def attach(self, index: int, forwards: bool) -> None: ...
     def detach(self, index: int) -> None: ...
     def enter(self, index: int) -> None: ...
     def cut(self, source: int, target: int) -> None: ...
     def restore(self, source: int, target: int) -> None: ...
     def cuts(self) -> list[tuple[int, int]]: ...
-    def datagram_socket(self, index: int) -> socket.socket: ...
+    def detour(self, proxy: int, ways: Sequence[tuple[int, int, int, int]]) -> None: ...
+    def socket(self, index: int, kind: socket.SocketKind) -> socket.socket: ...
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Supervisor:
             "cut": self._cut,
             "restore": self._restore,
             "cuts": self._cuts,
+            "detour": self._detour,
         }
 
     def serve(self) -> None:
@@ -126,8 +128,8 @@ class Supervisor:
         number, name, arguments = request["id"], request["do"], request["with"]
         sockets: list[socket.socket] = []
         try:
-            if name == "probe":
-                sockets = self._probe(**arguments)
+            if name in ("probe", "connect"):
+                sockets = self._probe(**arguments) if name == "probe" else self._connect(**arguments)
                 answer: dict[str, Any] = {}
             else:
                 answer = self._requests[name](**arguments)
@@ -142,11 +144,11 @@ class Supervisor:
 
     # ------------------------------------------------------------ nodes
 
-    def _add(self, node: int) -> dict[str, Any]:
+    def _add(self, node: int, forwards: bool) -> dict[str, Any]:
         if node in self._nodes:
             raise Refused(f"there is a node {node} already")
         if self._network is not None:
-            self._network.attach(node)
+            self._network.attach(node, forwards)
         self._nodes[node] = _Node(node)
         return {}
 
@@ -293,7 +295,17 @@ class Supervisor:
 
     def _probe(self, source: int, target: int) -> list[socket.socket]:
         """Two sockets for `netns.probe`, which then runs in the caller and keeps nobody else waiting."""
-        return [self._links().datagram_socket(source), self._links().datagram_socket(target)]
+        return [self._links().socket(node, socket.SOCK_DGRAM) for node in (source, target)]
+
+    def _connect(self, source: int) -> list[socket.socket]:
+        """A socket for `netns.exchange`."""
+        return [self._links().socket(source, socket.SOCK_STREAM)]
+
+    def _detour(self, proxy: int, ways: list[tuple[int, int, int, int]]) -> dict[str, Any]:
+        if ways and self._links().cuts():
+            raise Refused("links are cut: what is cut cannot be sent another way")
+        self._links().detour(proxy, ways)
+        return {}
 
     def _links(self) -> Network:
         if self._network is None:

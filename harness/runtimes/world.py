@@ -312,7 +312,7 @@ class WorldRuntime:
         """Make a node, not yet started. Raises HarnessError when the spec is wrong, or its name or index taken."""
         specs.check(spec, self.root, [node.spec for node in self._nodes.values()])
         argv = [*self._command(spec), *spec.args]
-        self._world.ask("add", node=spec.index)
+        self._world.ask("add", node=spec.index, forwards=spec.forwards)
         node = self._node_class(self._world, spec, argv, self._forget)
         self._nodes[spec.index] = node
         return node
