@@ -35,6 +35,7 @@ def examine(out: TextIO) -> bool:
     print("\nservers of the local runtime:", file=out)
     server_here = _servers(out)
     print(f"  {'postgresql':<10} {_postgres()}", file=out)
+    print(f"\nfaults of slow, torn and reset links:\n  {'toxiproxy':<10} {_toxiproxy()}", file=out)
     links = None in runtimes.values()
     # Docker gets its server as an image; the local runtime needs the binary.
     server = server_here or runtimes["docker"] is None
@@ -100,6 +101,20 @@ def _postgres() -> str:
         return f"yes: {postgres_version(find_postgres())}"
     except HarnessError as error:
         return _answer(str(error))
+
+
+def _toxiproxy() -> str:
+    """Whether links can be sent through Toxiproxy, on either runtime."""
+    from harness.runtimes import detour
+    from harness.runtimes.toxiproxy import find_toxiproxy
+
+    if detour.find_program() is None:
+        return _answer(f"no {detour.PROGRAM} on this machine\n→ {detour.REMEDY}")
+    try:
+        find_toxiproxy()
+    except HarnessError as error:
+        return _answer(str(error))
+    return "yes"
 
 
 def _answer(reason: str | None) -> str:

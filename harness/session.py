@@ -30,6 +30,7 @@ from harness.report.terminal import failure_text
 from harness.run import Listener, judge_folder, perform
 from harness.runtimes.choose import choose
 from harness.runtimes.servers import DEFAULT, server_named
+from harness.runtimes.toxiproxy import find_toxiproxy
 from harness.scenario import Scenario
 from harness.scenario_file import Located, find_scenarios, locate, select
 from harness.stage import consumer_options
@@ -187,6 +188,8 @@ class Session:
                 f"{runtime.describe()} does not have",
                 remedy="huey-harness doctor",
             )
+        if "proxies" in needs:
+            find_toxiproxy()
         folder = self._result_folder(plan)
         began = time.monotonic()
         try:

@@ -11,11 +11,12 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.backends import QUEUE
 from harness.environments import Environment
 from harness.faults import Scene
+from harness.faults.toxic import links_of
 from harness.plan import Plan
 from harness.progress import Progress
 from harness.protocols import HarnessError, Node, NodeSpec, NodeState, Runtime, Topology
@@ -23,6 +24,9 @@ from harness.runtimes.together import start_all
 from harness.scenario import Scenario
 from harness.topologies.server import wait_for
 from harness.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from harness.proxies import Proxies
 
 READY_TIMEOUT_S = 60.0
 #: Longer than any socket time-out of a client, so that a worker in a call can come back from it.
@@ -72,8 +76,17 @@ class Stage:
         self.producers: dict[str, Node] = {}
         self.consumers: dict[str, Node] = {}
         self._drainer: Node | None = None
+        self._proxies: Proxies | None = None
 
     def __enter__(self) -> Stage:
+        try:
+            self._make()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def _make(self) -> None:
         index = FIRST_INDEX
         for name, job in self._producer_jobs():
             self.producers[name] = self._node("producer", name, index, self._go, {"producer": job})
@@ -83,15 +96,29 @@ class Stage:
             self.consumers[name] = self._node("consumer", name, index, self._consumers_go, {"consumer": options})
             index += 1
         self._drainer = self._node("drain", "drain", index, self._drain_go, {})
-        return self
+        self._enter_proxies()
+
+    def _enter_proxies(self) -> None:
+        """Send what faults may poison through proxies, before its first connection; servers find each other again."""
+        links = links_of(self._plan.scenario.faults, self.scene())
+        if not links:
+            return
+        from harness.proxies import Proxies  # with docker's SDK: for who needs it
+
+        self._proxies = Proxies(self._runtime, links)
+        self._proxies.__enter__()
+        self._topology.wait_ready(READY_TIMEOUT_S)
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
     def end(self) -> None:
-        """End all agents. Safe to call twice."""
+        """End all agents, and the proxies. Safe to call twice."""
         for node in self._agents():
             node.remove()
+        if self._proxies is not None:
+            self._proxies.__exit__()
+            self._proxies = None
 
     def scene(self) -> Scene:
         """What faults find here."""
@@ -103,6 +130,7 @@ class Stage:
             queue_key=self._plan.backend.queue_key or QUEUE,
             agents=self._progress,
             stops_are_timed=self._plan.scenario.consumers.shutdown_timeout is not None,
+            poisons=self._proxies,
         )
 
     def start(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from harness.protocols import Node, Runtime, Topology
 from harness.registry import Registry
@@ -38,6 +38,24 @@ class Agents(Protocol):
         """The processes of that agent in which a worker has a task in hand."""
 
 
+Stream = Literal["upstream", "downstream"]
+#: The names of source and target, and one of the target's ports.
+Link = tuple[str, str, int]
+
+
+class Poisons(Protocol):
+    """The links of a run that pass through a proxy, which can be told to do them harm."""
+
+    def poison(self, link: Link, toxic: str, stream: Stream, name: str, attributes: Mapping[str, int], /) -> None:
+        """Add a toxic of Toxiproxy's to a link, and see that it is there as it was meant. Raises HarnessError."""
+
+    def cure(self, link: Link, name: str, /) -> None:
+        """Take it off. None there is no error."""
+
+    def toxics(self, link: Link, /) -> frozenset[str]:
+        """The names of those that a link has now. Raises HarnessError."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """What a fault finds: the servers, the agents, and a look at what the agents do."""
@@ -51,6 +69,8 @@ class Scene:
     agents: Agents
     #: Whether consumers interrupt what still runs when a graceful stop takes too long.
     stops_are_timed: bool = False
+    #: None where no fault of this run asks for it.
+    poisons: Poisons | None = None
 
     @property
     def nodes(self) -> Mapping[str, Node]:

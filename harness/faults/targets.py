@@ -82,6 +82,8 @@ def several(role: str, scene: Scene) -> list[Node]:
             found = [*scene.producers.values(), *scene.consumers.values()]
         case "everyone":
             found = list(scene.nodes.values())
+        case "producer" | "producers":
+            found = list(scene.producers.values())
         case "consumer" | "consumers":
             found = list(scene.consumers.values())
         case "minority":

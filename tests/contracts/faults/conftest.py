@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from harness.faults import Scene
+from harness.protocols import Unavailable
+from harness.runtimes.toxiproxy import find_toxiproxy
 
 from .scene import Places
 
@@ -21,9 +23,30 @@ def places() -> Iterator[Places]:
 
 
 @pytest.fixture(params=RUNTIMES)
-def scene_on(request: pytest.FixtureRequest, places: Places) -> Callable[[str], Scene]:
-    """A scene on a topology of that name, on each runtime."""
-    return lambda topology: places.scene(request.param, topology)
+def runtime_name(request: pytest.FixtureRequest) -> str:
+    """Each runtime's."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def scene_on(runtime_name: str, places: Places) -> Callable[[str], Scene]:
+    """A scene on a topology of that name."""
+    return lambda topology: places.scene(runtime_name, topology)
+
+
+@pytest.fixture
+def poisoned_on(runtime_name: str, places: Places) -> Callable[[str], Scene]:
+    """The same with proxies on its links. Skips where this machine has none."""
+
+    def poisoned(topology: str) -> Scene:
+        try:
+            find_toxiproxy()
+        except Unavailable as error:
+            pytest.skip(str(error))
+        return places.poisoned(runtime_name, topology)
+
+    return poisoned
 
 
 @pytest.fixture

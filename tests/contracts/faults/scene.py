@@ -13,10 +13,13 @@ import pytest
 
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.child import children
+from harness.faults.reset import ResetSpec
+from harness.faults.toxic import ToxicSpec, links_of
 from harness.protocols import Node, NodeSpec, Runtime, Topology
+from harness.proxies import Proxies
 from harness.runtimes.choose import open_runtime
 from harness.runtimes.engine import docker_available
-from harness.scenario import TopologySpec
+from harness.scenario import TopologySpec, Trigger
 from harness.topologies import TOPOLOGIES
 from harness.topologies.server import wait_for
 
@@ -97,6 +100,7 @@ class Places:
     def __init__(self) -> None:
         self._runtimes: list[Runtime] = []
         self._scenes: dict[tuple[str, str], Scene] = {}
+        self._proxies: list[Proxies] = []
 
     def scene(self, runtime: str, topology: str) -> Scene:
         """One that is healthy and empty. Skips where this machine cannot have it."""
@@ -110,6 +114,16 @@ class Places:
         for node in scene.consumers.values():
             wait_for(lambda node=node: len(children(scene, node)) == 2, 10, lambda: "a consumer to fork")  # type: ignore[misc]
         return dataclasses.replace(scene, agents=Watch(scene.runtime.root, scene.topology))
+
+    def poisoned(self, runtime: str, topology: str) -> Scene:
+        """The same, with proxies on all links that a fault may poison, from now on."""
+        scene = self.scene(runtime, topology)
+        if self._scenes[runtime, topology].poisons is None:
+            links = links_of([any_toxic("clients"), any_toxic("nodes"), any_toxic("clients", "sentinel")], scene)
+            self._proxies.append(Proxies(scene.runtime, links).__enter__())
+            scene.topology.wait_ready(20)
+            self._scenes[runtime, topology] = dataclasses.replace(scene, poisons=self._proxies[-1])
+        return dataclasses.replace(scene, poisons=self._scenes[runtime, topology].poisons)
 
     def _make(self, name: str, kind: str) -> Scene:
         runtime = open_runtime(name, "valkey-9")
@@ -127,6 +141,8 @@ class Places:
 
     def close(self) -> None:
         """End all of them."""
+        for proxies in self._proxies:
+            proxies.__exit__()
         for runtime in self._runtimes:
             runtime.close()
             shutil.rmtree(runtime.root, ignore_errors=True)
@@ -136,6 +152,11 @@ def aim(scene: Scene, kind: str, draw: int = 1, **fields: Any) -> Injection:
     """A fault, aimed at that scene."""
     fault = FAULTS.get(kind)
     return fault.aim(fault.spec.model_validate({"kind": kind, "at": {"elapsed": "0s"}, **fields}), scene, draw)
+
+
+def any_toxic(side: Any, target: str = "primaries") -> ToxicSpec:
+    """A fault of the links by which these connect to those."""
+    return ResetSpec(kind="reset", target=target, from_=side, at=Trigger(elapsed=0.0))
 
 
 def primary(scene: Scene) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from harness.faults import FAULTS, Scene
 from harness.faults.targets import SERVER_ROLES
+from harness.faults.toxic import ToxicSpec
 from harness.protocols import NodeState
 from harness.scenario import FaultSpec
 from harness.topologies.server import wait_for
@@ -36,15 +37,30 @@ def case(kind: str, **fields: str) -> Any:
 
 
 CASES = [
-    *(case(kind, target=target) for kind, fault in FAULTS.items() for target in fault.spec.targets),
+    *(
+        case(kind, target=target)
+        for kind, fault in FAULTS.items()
+        for target in fault.spec.targets
+        # Toxics differ by what they do, not by whom they meet: one node, and several.
+        if not issubclass(fault.spec, ToxicSpec) or target in ("any-primary", "primaries")
+    ),
+    *(case(kind, target="primaries", **{"from": "replicas"}) for kind in ("latency", "timeout")),
+    case("latency", target="any-primary", **{"from": "consumer"}),
+    case("latency", target="sentinel"),
     *(case("terminate", target="consumer", signal=name) for name in ("INT", "HUP")),
 ]
 STATES = {"kill": NodeState.EXITED, "pause": NodeState.PAUSED, "terminate": NodeState.EXITED}
 
 
 @pytest.mark.parametrize(("kind", "fields", "topology"), CASES)
-def test_it_lands_and_heals(scene_on: Callable[[str], Scene], kind: str, fields: dict[str, str], topology: str) -> None:
-    scene = scene_on(topology)
+def test_it_lands_and_heals(
+    scene_on: Callable[[str], Scene],
+    poisoned_on: Callable[[str], Scene],
+    kind: str,
+    fields: dict[str, str],
+    topology: str,
+) -> None:
+    scene = (poisoned_on if "proxies" in FAULTS.get(kind).spec.needs else scene_on)(topology)
     missing = FAULTS.get(kind).spec.needs - scene.runtime.capabilities
     if missing:
         pytest.skip(f"{scene.runtime.describe()} does not have {', '.join(sorted(missing))}")

@@ -1,0 +1,63 @@
+"""`slow-close`: when one side closes a connection, the other side is told late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from harness.faults import FAULTS, Scene
+from harness.faults.toxic import Probe, ToxicInjection, ToxicSpec
+from harness.protocols import Exchange
+from harness.scenario import Duration
+
+#: Longer than the answer to QUIT: it is received to its end.
+_TO_THE_END = 1 << 16
+
+
+class SlowCloseSpec(ToxicSpec):
+    """When a server closes a connection, its client is told late: as if it were there still."""
+
+    kind: Literal["slow-close"]
+    delay: Duration = Field(1.0, description="how late")
+    topologies: ClassVar = frozenset({"standalone", "sentinel", "cluster"})
+    color: ClassVar = "#73c6b6"
+
+
+class SlowCloseInjection(ToxicInjection):
+    """One such link, or several."""
+
+    toxic = "slow_close"
+    classes_of = ("connection-loss", "partition")
+
+    def __init__(self, spec: SlowCloseSpec, scene: Scene, draw: int) -> None:
+        super().__init__(spec, scene, draw)
+        self._spec = spec
+
+    def attributes(self) -> Mapping[str, int]:
+        """In milliseconds."""
+        return {"delay": round(self._spec.delay * 1000)}
+
+    def probe(self) -> Probe:
+        """A connection that the server closes."""
+        return Probe(b"QUIT\r\n", _TO_THE_END, within_s=min(self._spec.delay, 0.2) + 0.05)
+
+    def shows(self, before: Exchange, now: Exchange) -> str:
+        """Its end comes late, or has not come yet."""
+        if before.end != "closed" or now.took_s < min(self._spec.delay, 0.2):
+            return ""
+        return f"told of the end after {now.took_s * 1000:.0f} ms or later, {before.took_s * 1000:.1f} ms before"
+
+
+class SlowClose:
+    """Registered as `slow-close`."""
+
+    spec = SlowCloseSpec
+
+    def aim(self, spec: SlowCloseSpec, scene: Scene, draw: int) -> SlowCloseInjection:
+        """At the links between the two roles, as they are now."""
+        return SlowCloseInjection(spec, scene, draw)
+
+
+FAULTS.register("slow-close")(SlowClose())
