@@ -1,13 +1,23 @@
-"""One server, one cluster and one Sentinel set for all of the storages' tests, started when the first of them asks."""
+"""One server, one cluster, one Sentinel set and one PostgreSQL for all of the storages' tests.
+
+Each is started when the first of them asks.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from harness.protocols import Unavailable
+from harness.runtimes.choose import open_runtime
+from harness.runtimes.servers import DEFAULT
+from harness.scenario import TopologySpec
 from harness.storages.reliable.storage import ReliableStorage
+from harness.topologies.postgres import Postgres
 
 from .servers import Cluster, SentinelSet, Standalone, running
 
@@ -48,3 +58,21 @@ def sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
     servers = SentinelSet(tmp_path_factory.mktemp("sentinel"))
     with running(servers):
         yield servers
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """On an address of loopback. Skips where there is no PostgreSQL; not in CI, where there is to be one."""
+    runtime = open_runtime("local", DEFAULT, reachable=True)
+    try:
+        try:
+            server = Postgres(runtime, TopologySpec())
+        except Unavailable as missing:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(str(missing))
+        server.start()
+        yield server
+    finally:
+        runtime.close()
+        shutil.rmtree(runtime.root)

@@ -35,6 +35,7 @@ PRIORITY_REDIS = "redis-priority* sentinel-priority* cluster-priority*"
 RELIABLE = "reliable*"
 _FORGETS_IN_ONE_TICK = ("RedisPriorityQueue.enqueue", "prefix = struct.pack('>Q', int(time.time() * 1e6))")
 _FILE_NAME = ("FileStorage.enqueue", "filename = '%s.%03d' % (base, conflict)")
+POSTGRES = "postgres postgres-polling"
 _LOCAL_TIME = "time.mktime(ts.timetuple()) + (ts.microsecond * 1e-6)"
 _SUMMER, _WINTER = "schedule-in-the-hour-that-summer-time-skips", "schedule-in-the-hour-that-winter-time-repeats"
 _SKIPPED: Any = [[], [b"03:10"]]
@@ -61,6 +62,10 @@ FINDS: tuple[Find, ...] = (
     Find(
         "queue-priority-nan", MEMORY, [False, [b"3", b"2", b"nan", b"1"]],
         "MemoryStorage.enqueue", "heapq.heappush(self._queue, (priority, self._c, data))",
+    ),
+    Find(
+        "queue-priority-nan", POSTGRES, [False, [b"nan", b"3", b"2", b"1"]],
+        "PostgresStorage._dequeue", "order by priority desc, id limit 1",
     ),
     Find(
         "queue-priority-huge-int", SQLITE, "raised OverflowError",
@@ -94,6 +99,7 @@ FINDS: tuple[Find, ...] = (
     Find(_SUMMER, FILE, _SKIPPED, "FileStorage._timestamp_to_prefix", _LOCAL_TIME),
     Find(_WINTER, FILE, _REPEATED, "FileStorage._timestamp_to_prefix", _LOCAL_TIME),
     Find(_SUMMER, SQLITE, _SKIPPED, "SqliteStorage.add_to_schedule", "ts.timestamp()"),
+    Find(_SUMMER, POSTGRES, _SKIPPED, "PostgresStorage.add_to_schedule", "ts.timestamp()"),
     Find(
         "schedule-due-at-its-microsecond", FILE, [[b"x"], []],
         "FileStorage._timestamp_to_prefix", "return '%012x' % int(ts * 1000)",
@@ -134,6 +140,10 @@ FINDS: tuple[Find, ...] = (
     Find(
         "data-keys-that-are-no-text", f"{REDIS} {RELIABLE}", [b"v", "raised UnicodeDecodeError"],
         "RedisStorage.result_items", "key.decode('utf8')",
+    ),
+    Find(
+        "data-keys-that-are-no-text", POSTGRES, "raised UnicodeDecodeError",
+        "PostgresStorage._key", "key.decode('utf-8')",
     ),
     Find(
         "data-answers-are-booleans", "*-expire redis-expire-notify", ["bool"] * 4 + ["int"] * 2,
@@ -187,6 +197,14 @@ FINDS: tuple[Find, ...] = (
         "redis-priority-polling reliable",
         ["stays for ever"], "RedisStorage.put_if_empty", "self.conn.hexpire(self.result_key, ttl, key)",
     ),
+    Find(
+        "between-a-look-and-the-wait", "postgres", [None],
+        "PostgresStorage.dequeue", "if not list(conn.notifies(timeout=timeout, stop_after=1)):",
+    ),
+    Find(
+        "between-two-who-make-tables", POSTGRES, ["raised UniqueViolation", "starts"],
+        "PostgresStorage.__init__", "'create table if not exists {p}_kv ('",
+    ),
     # What is shared, and what stays.
     Find("names-apart", FILE, [[1, 1, 1, 1], [0, 0, 0, 0]], "FileStorage.__init__", "os.path.join(self.path, 'queue')"),
     Find(
@@ -203,6 +221,10 @@ FINDS: tuple[Find, ...] = (
     Find(
         "close-releases", "redis redis-url redis-polling redis-notify redis-expire* redis-priority* reliable", 1,
         "BaseStorage.close", "pass",
+    ),
+    Find(
+        "close-releases-what-threads-wait-on", "postgres", 1,
+        "PostgresStorage.__init__", "# Per-thread LISTEN conns, left to GC.",
     ),
     Find(
         "open-without-a-file", SQLITE, ["raised OperationalError"] * 2,

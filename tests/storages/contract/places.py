@@ -18,6 +18,7 @@ WHERE: dict[str, Callable[[pytest.FixtureRequest, Path], dict[str, Any]]] = {
     "process": lambda _, folder: {},
     "folder": lambda _, folder: {"path": str(folder / "tasks")},
     "file": lambda _, folder: {"filename": str(folder / "huey.db")},
+    "postgres": lambda request, _: request.getfixturevalue("postgres").connection(),
     "standalone": lambda request, _: request.getfixturevalue("standalone").where,
     "standalone-url": lambda request, _: {"url": f"redis://{HOST}:{_port(request)}/2"},
     "standalone-pool": lambda request, _: {"connection_pool": ConnectionPool(host=HOST, port=_port(request), db=3)},

@@ -115,6 +115,8 @@ SUBJECTS: tuple[Subject, ...] = (
     _sqlite("sqlite-fsync", cache_mb=0, fsync=True, timeout=3, strict_fifo=True),
     _sqlite("sqlite-journal-delete", cache_mb=64, fsync=False, journal_mode="delete"),
     *(_CYSQLITE if find_spec("cysqlite") else ()),
+    Subject("postgres", "huey:PostgresHuey", "postgres", {"read_timeout": READ_TIMEOUT_S}, principal=True),
+    Subject("postgres-polling", "huey:PostgresHuey", "postgres", {"blocking": False, "table_prefix": "polled"}),
     _redis_like("redis", "huey:RedisHuey", "standalone", principal=True, db=1),
     _redis_like("redis-url", "huey:RedisHuey", "standalone-url"),
     _redis_like("redis-pool", "huey:RedisHuey", "standalone-pool"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import shutil
+import threading
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -12,9 +13,11 @@ import huey.storage
 from huey.constants import EmptyData
 from redis.exceptions import ConnectionError
 
+from ...servers import eventually
 from ..places import Bench
 from ..subjects import Subject
 from . import attempt, rule
+from .queue import listens
 from .schedule import T
 
 
@@ -24,6 +27,10 @@ def in_memory(subject: Subject) -> bool:
 
 def in_files(subject: Subject) -> bool:
     return subject.place == "folder"
+
+
+def in_postgres(subject: Subject) -> bool:
+    return subject.place == "postgres"
 
 
 class _AfterRelease:
@@ -131,3 +138,39 @@ def between_a_lock_and_its_lifetime(s: Any, _: Bench) -> Any:
         attempt(s.put_if_empty, "lock", b"v", ttl=60)
     kept = s.has_data_for_key("lock") and s.conn.httl(s.result_key, "lock") == [-1]
     return ["stays for ever" if kept else "gone, or goes by itself"]
+
+
+@rule(expects=[b"late"], applies=listens)
+def between_a_look_and_the_wait(_: Any, bench: Bench) -> Any:
+    """Who finds the queue empty and goes to wait is given what was enqueued meanwhile."""
+    waiting, other = bench.open(), bench.open()
+    listen = waiting._listen_conn
+
+    def then_listens() -> Any:
+        other.enqueue(b"late")
+        return listen()
+
+    with mock.patch.object(waiting, "_listen_conn", then_listens):
+        return [waiting.dequeue()]
+
+
+@rule(expects=["starts", "starts"], applies=in_postgres)
+def between_two_who_make_tables(s: Any, bench: Bench) -> Any:
+    """Of two who start on an empty database at once both start."""
+    prefix, found = f"new_{bench.name}", []
+
+    def start() -> None:
+        found.append(attempt(lambda: "starts" if bench.open(table_prefix=prefix) else None))
+
+    def is_waiting() -> bool:
+        return bool(s.sql("select 1 from pg_locks where not granted", results=True))
+
+    other = bench.open(table_prefix=prefix, create_tables=False)
+    with other.db(commit=True) as cursor:
+        cursor.execute(other.ddl[0])
+        thread = threading.Thread(target=start, daemon=True)
+        thread.start()
+        eventually("the second one waits for the first one's table", is_waiting, 15)
+    thread.join(15)
+    start()
+    return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from typing import Any
 
 from ..places import Bench
 from ..subjects import Subject
 from . import attempt, drained, rule
+from .queue import listens
 from .schedule import T
 
 
@@ -86,6 +88,28 @@ def close_releases(s: Any, bench: Bench) -> Any:
         return len(opened() - before)
     finally:
         gc.enable()
+
+
+@rule(expects=0, applies=listens)
+def close_releases_what_threads_wait_on(_: Any, bench: Bench) -> Any:
+    """Nor of what other threads of the same client have waited on."""
+    other = bench.open()
+    waited, closed = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        other.dequeue()
+        waited.set()
+        closed.wait(15)
+
+    before = opened()
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    assert waited.wait(15), "not within 15 s: the end of an idle blocking read"
+    other.close()
+    left = len(opened() - before)
+    closed.set()
+    thread.join(15)
+    return left
 
 
 def opened() -> set[str]:

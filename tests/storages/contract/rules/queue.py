@@ -25,7 +25,12 @@ def takes_any_number(subject: Subject) -> bool:
 
 
 def waits(subject: Subject) -> bool:
-    return (subject.on_redis or subject.place == "postgres") and subject.kwargs.get("blocking", True)
+    return (subject.on_redis and subject.kwargs.get("blocking", True)) or listens(subject)
+
+
+def listens(subject: Subject) -> bool:
+    """PostgreSQL tells who waits, on a connection of each thread's own."""
+    return subject.place == "postgres" and subject.kwargs.get("blocking", True)
 
 
 def put(storage: Any, *pairs: tuple[bytes, float | None]) -> None:
@@ -197,10 +202,19 @@ def queue_empty_waits(s: Any, _: Bench) -> Any:
 def queue_wakes_who_waits(s: Any, bench: Bench) -> Any:
     """A blocking storage gives what somebody else enqueues while it waits."""
     waiting: Any = bench.open()
-    waiting.read_timeout = 3  # less than any socket's time-out here
     found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(waiting.dequeue()), daemon=True)
+    has_waited = threading.Event()
+
+    def wait() -> None:
+        # What becomes of the first time, between-a-look-and-the-wait says.
+        waiting.dequeue()
+        waiting.read_timeout = 3  # less than any socket's time-out here
+        has_waited.set()
+        found.append(waiting.dequeue())
+
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
+    assert has_waited.wait(15), "not within 15 s: the end of an idle blocking read"
     s.enqueue(b"late")
     thread.join(15)
     return found
