@@ -101,11 +101,11 @@ def check_requirement(text: str) -> str:
     return str(requirement)
 
 
-def requirements(version: str | None, further: Iterable[str], own: Iterable[str]) -> tuple[str, ...]:
+def requirements(version: str | None, further: Iterable[str], own: Iterable[str], package: str = "") -> tuple[str, ...]:
     """All that an environment is to hold, sorted; nothing where the harness' own interpreter will do.
 
     `own` is what the backend needs; `version` (of Huey) and `further` have the last word on what they name. What nobody
-    names, Huey or redis-py, is the one that is installed here: only what was asked for differs.
+    names (Huey, redis-py, the backend's `package`) is the one that is installed here: only what was asked for differs.
     """
     named = {_name(one): one for one in own}
     named.update({_name(one): one for one in further})
@@ -113,13 +113,24 @@ def requirements(version: str | None, further: Iterable[str], own: Iterable[str]
         named["huey"] = f"huey=={version}"
     if not named:
         return ()
-    for name in ("huey", "redis"):
-        named.setdefault(name, f"{name}=={importlib.metadata.version(name)}")
+    for one in filter(None, ("huey", "redis", package)):
+        named.setdefault(_name(one), _as_here(one))
     return tuple(named[name] for name in sorted(named))
 
 
 def _name(requirement: str) -> str:
     return canonicalize_name(Requirement(requirement).name)
+
+
+def _as_here(requirement: str) -> str:
+    """The same in the version that is installed here, if it is."""
+    parsed = Requirement(requirement)
+    try:
+        version = importlib.metadata.version(parsed.name)
+    except importlib.metadata.PackageNotFoundError:
+        return requirement
+    extras = f"[{','.join(sorted(parsed.extras))}]" if parsed.extras else ""
+    return f"{parsed.name}{extras}=={version}"
 
 
 def _pinned(requirement: Requirement) -> str:

@@ -7,9 +7,10 @@ import importlib.util
 import json
 import platform
 import random
+import shlex
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ class Session:
     def header_versions(self) -> Mapping[str, str]:
         """What producers and consumers run, each with all its versions."""
         if not self._environments:
-            return versions()
+            return versions(self.backends or [plan.backend for plan in self.replays])
         told: dict[str, dict[str, None]] = {}
         for environment in self._environments.values():
             for name, version in environment.versions.items():
@@ -121,7 +122,7 @@ class Session:
         return {name: " and ".join(found) for name, found in told.items()}
 
     def _requires(self, backend: Backend, version: str | None) -> tuple[str, ...]:
-        return environments.requirements(version, self._further, backend.requires)
+        return environments.requirements(version, self._further, backend.requires, backend.package)
 
     def _prepare(self) -> None:
         """Build what the options ask for: what cannot be had is told before anything is started."""
@@ -172,10 +173,11 @@ class Session:
         """Carry out one plan and judge it. Raises Unavailable where this machine cannot, HarnessError where
         nothing could be begun; a run that was begun has a result, an interrupted one before the interruption goes on.
         """
-        package = plan.backend.package
-        if package and importlib.util.find_spec(package) is None:
+        module = plan.backend.module
+        if module and importlib.util.find_spec(module) is None:
             raise Unavailable(
-                f"{plan.backend.name} needs {package}, which is not installed", remedy=f"pip install {package}"
+                f"{plan.backend.name} needs {module}, which is not installed",
+                remedy=f"pip install {shlex.quote(plan.backend.package)}",
             )
         environment = self._environment(plan)
         tell("topology", 0, 0, plan.tasks, ())
@@ -223,7 +225,7 @@ class Session:
         return report
 
     def _judge(self, plan: Plan, folder: Path, seconds: float, environment: Environment | None) -> None:
-        own = environment.versions if environment is not None else versions()
+        own = environment.versions if environment is not None else versions([plan.backend])
         meta: Mapping[str, Any] = {
             "run": self.folder.name,
             "scenario": plan.scenario.name,
@@ -254,11 +256,13 @@ def unknown_options(scenario: Scenario, environment: Environment) -> list[str]:
     return [one for one in consumer_options(scenario) if one not in environment.consumer_options]
 
 
-def versions() -> dict[str, str]:
-    """Of what producers and consumers run in the harness' own interpreter."""
+def versions(backends: Iterable[Backend]) -> dict[str, str]:
+    """Of what producers and consumers of these backends run in the harness' own interpreter."""
+    modules = {one.module for one in backends if one.module and importlib.util.find_spec(one.module)}
     return {
         "huey": importlib.metadata.version("huey"),
         "redis-py": importlib.metadata.version("redis"),
+        **{module: importlib.metadata.version(module) for module in sorted(modules)},
         "python": platform.python_version(),
     }
 

@@ -30,7 +30,7 @@ MARK = "up"
 def add_topology_commands(subparsers: Any) -> None:
     """Add `up` and `down` to the command line."""
     up = subparsers.add_parser("up", help="start a topology and leave it running until `huey-harness down`")
-    up.add_argument("topology", choices=("cluster", "sentinel", "standalone"))
+    up.add_argument("topology", choices=("cluster", "sentinel", "standalone", "postgres"))
     up.add_argument("--huey-runtime", default="auto", metavar="NAME", help="docker, local, auto (default)")
     up.add_argument("--huey-server", default="valkey-9", metavar="NAME", help="default: valkey-9")
     up.add_argument("--json", action="store_true", help="print JSON alone")

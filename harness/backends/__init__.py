@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +32,8 @@ class Backend:
     and others. One that `requires` anything (of pip) runs in an interpreter of its own, which holds that.
 
     `file_argument` is for classes that take a file where others take a folder: how their constructor calls it.
-    `package` is what the class needs beside huey and redis, by the name to install and import. A storage that `forgets`
-    is there to hand out nothing of what it is given.
+    `package` is what the class needs beside huey and redis, as pip is told, and it is imported by the same name. A
+    storage that `forgets` is there to hand out nothing of what it is given.
     """
 
     name: str
@@ -51,6 +52,11 @@ class Backend:
     file_argument: str = ""
     package: str = ""
     forgets: bool = False
+
+    @property
+    def module(self) -> str:
+        """The name of `package`, without extras and versions."""
+        return re.split(r"[^\w-]", self.package, maxsplit=1)[0]
 
     @property
     def in_one_process(self) -> bool:

@@ -51,6 +51,7 @@ BACKENDS.register("postgres")(
         ),
         # Without these libpq waits for an answer for as long as TCP takes to give up (tcp(7), tcp_retries2: a quarter
         # of an hour). Five seconds are what redis-py waits; the first is in seconds, the second in milliseconds.
+        package="psycopg[binary]>=3.2",
         kwargs=MappingProxyType({"connect_timeout": 5, "tcp_user_timeout": 5000}),
     )
 )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from harness.protocols import HarnessError, NodeState, Runtime, Unavailable
-from harness.runtimes.choose import open_runtime
-from harness.runtimes.engine import docker_available
+from harness.protocols import HarnessError, NodeState, Runtime
 from harness.scenario import TopologySpec
 from harness.topologies.postgres import Postgres
+from tests.postgres_here import postgres_on
 
 pytestmark = pytest.mark.cluster
 
@@ -22,20 +20,8 @@ pytestmark = pytest.mark.cluster
     params=[pytest.param("local", marks=pytest.mark.world), pytest.param("docker", marks=pytest.mark.docker)],
 )
 def held(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, Postgres]]:
-    if request.param == "docker" and (missing := docker_available()):
-        pytest.skip(missing)
-    runtime = open_runtime(request.param, "valkey-9")
-    try:
-        try:
-            topology = Postgres(runtime, TopologySpec(settings={"max_connections": 20}))
-        except Unavailable as unavailable:
-            pytest.skip(str(unavailable))
-        topology.start()
-        yield runtime, topology
-    finally:
-        runtime.close()
-        shutil.rmtree(runtime.root)
-    assert not runtime.root.exists()
+    with postgres_on(request.param, TopologySpec(settings={"max_connections": 20})) as held:
+        yield held
 
 
 def ask(topology: Postgres, sql: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from huey import PostgresHuey, RedisHuey
 
 from harness.runtimes import processes
 from harness.runtimes.sweep import default_parent, sweep_local
 from harness.topologies.server import wait_for
 from tests.e2e.job import ROOT, command, run_job
+from tests.postgres_here import need_postgres
 
 pytestmark = [pytest.mark.cluster, pytest.mark.world]
 LONG = ("--huey-backend=redis", "--huey-scenario=steady", "--huey-scale=20", "--huey-runtime=local")
@@ -111,17 +114,28 @@ def test_no_engine_where_one_was_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.alone
-def test_up_and_down() -> None:
+@pytest.mark.parametrize("topology", ["standalone", "postgres"])
+def test_up_and_down(topology: str) -> None:
+    if topology == "postgres":
+        need_postgres()
     harness = [str(Path(sys.executable).with_name("huey-harness"))]
     up = subprocess.run(
-        [*harness, "up", "standalone", "--huey-runtime=local", "--json"],
+        [*harness, "up", topology, "--huey-runtime=local", "--json"],
         capture_output=True,
         text=True,
         timeout=90,
         check=True,
     )
-    assert '"url"' in up.stdout
-    down = subprocess.run([*harness, "down"], capture_output=True, text=True, timeout=60, check=True)
+    try:
+        # As a person would use what it says.
+        huey = {"standalone": RedisHuey, "postgres": PostgresHuey}[topology]("mine", **json.loads(up.stdout))
+        huey.storage.enqueue(b"a task")
+        assert huey.storage.dequeue() == b"a task"
+        huey.storage.close()
+        if topology == "standalone":
+            huey.storage.pool.disconnect()
+    finally:
+        down = subprocess.run([*harness, "down"], capture_output=True, text=True, timeout=60, check=True)
     assert "ended" in down.stdout
 
 

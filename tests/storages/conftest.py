@@ -5,19 +5,15 @@ Each is started when the first of them asks.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from harness.protocols import Unavailable
-from harness.runtimes.choose import open_runtime
-from harness.runtimes.servers import DEFAULT
 from harness.scenario import TopologySpec
 from harness.storages.reliable.storage import ReliableStorage
 from harness.topologies.postgres import Postgres
+from tests.postgres_here import postgres_on
 
 from .servers import Cluster, SentinelSet, Standalone, running
 
@@ -62,17 +58,6 @@ def sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelSet]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """On an address of loopback. Skips where there is no PostgreSQL; not in CI, where there is to be one."""
-    runtime = open_runtime("local", DEFAULT, reachable=True)
-    try:
-        try:
-            server = Postgres(runtime, TopologySpec())
-        except Unavailable as missing:
-            if os.environ.get("CI") == "true":
-                raise
-            pytest.skip(str(missing))
-        server.start()
+    """On an address of loopback."""
+    with postgres_on("local", TopologySpec(), reachable=True) as (_, server):
         yield server
-    finally:
-        runtime.close()
-        shutil.rmtree(runtime.root)

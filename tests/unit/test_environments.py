@@ -50,6 +50,9 @@ def test_what_nobody_names_is_what_is_installed_here() -> None:
     installed = {name: importlib.metadata.version(name) for name in ("huey", "redis")}
     assert environments.requirements(None, (), ()) == ()
     assert environments.requirements("2.5.5", (), ()) == ("huey==2.5.5", f"redis=={installed['redis']}")
+    assert environments.requirements(None, (), (), "psycopg[binary]>=3.2") == ()
+    further = environments.requirements("2.5.5", (), (), "psycopg[binary]>=3.2")
+    assert [one.partition("=")[0].partition(">")[0] for one in further] == ["huey", "psycopg[binary]", "redis"]
     assert environments.requirements(None, ["redis<7"], ()) == (f"huey=={installed['huey']}", "redis<7")
 
 

@@ -44,7 +44,7 @@ def opened(name: str, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]
     """As an agent opens it."""
     backend = resolve(name)
     if backend.package:
-        pytest.importorskip(backend.package)
+        pytest.importorskip(backend.module)
     orders = {
         "history": str(folder),
         "huey": {

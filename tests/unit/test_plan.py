@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from harness.backends.own import resolve
 from harness.plan import Plan, draw_plan, load_plan
 from harness.scenario import TopologySpec
 from harness.scenario_file import find_scenarios, load
+from harness.session import versions
 
 SCENARIOS = {path.stem: path for path in find_scenarios(None)}
 
@@ -100,3 +102,10 @@ def test_compose_files_are_what_the_descriptions_say() -> None:
     folder = Path(__file__).parents[2] / "compose"
     for kind in DESCRIPTIONS:
         assert (folder / f"{kind}.yml").read_text() == render(kind), "run: python -m harness.topologies.compose"
+
+
+def test_the_driver_is_among_the_versions_where_the_backend_has_one() -> None:
+    pytest.importorskip("psycopg")
+    told = versions([resolve("redis"), resolve("postgres")])
+    assert told["psycopg"] == importlib.metadata.version("psycopg")
+    assert "psycopg" not in versions([resolve("redis")])
