@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.backends import Backend
 from harness.faults.targets import CONSUMER_ROLES, SERVER_ROLES
-from harness.scenario import FaultSpec, Scenario
+from harness.scenario import FaultSpec, Scenario, TopologySpec
 
 #: Topologies with servers, hence with links that can be cut.
 _SERVED = frozenset[str]().union(*SERVER_ROLES.values())
@@ -14,6 +14,8 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
     """Why the scenario does not apply to that backend, for a person to read; None where it does."""
     if scenario.topologies is not None and backend.topology not in scenario.topologies:
         return f"it is for the topologies {', '.join(scenario.topologies)}, and this is {backend.topology}"
+    if (why := _why_not_secured(scenario.topology, backend.topology)) is not None:
+        return why
     missing = type(scenario.workload).requires - backend.capabilities
     if missing:
         return f"its workload needs {', '.join(sorted(missing))}, which {backend.name} does not have"
@@ -27,6 +29,14 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
         return "its workers are processes, and what is queued in the memory of one process no other one sees"
     if backend.forgets and (scenario.faults or scenario.competing):
         return "of a storage that forgets, nothing is ever queued or in anyone's hands that could be struck, or compete"
+    return None
+
+
+def _why_not_secured(spec: TopologySpec, topology: str) -> str | None:
+    if (spec.auth != "none" or spec.tls) and topology not in _SERVED:
+        return f"its topology's auth and tls are for servers, and the topology {topology} has none"
+    if spec.auth == "acl" and topology == "postgres":
+        return "auth: acl puts a named user in the default one's place, and PostgreSQL has none but named ones"
     return None
 
 

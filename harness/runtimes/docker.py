@@ -520,7 +520,9 @@ class DockerRuntime:
         if os.getuid() != 0:
             return command
         whom = postgres.account()
-        os.chown(spec.workdir, whom.uid, whom.gid)
+        # With what a topology has put there: a key, say, that nobody else may read.
+        for path in (spec.workdir, *spec.workdir.iterdir()):
+            os.chown(path, whom.uid, whom.gid, follow_symlinks=False)
         return [*postgres.as_other_user(), *command]
 
     def signal(self, node: DockerNode, number: int) -> None:

@@ -25,13 +25,16 @@ _ANSWER_TIMEOUT_S = 5.0
 
 USER = "chaos"
 DATABASE = "postgres"
-#: Below the node's workdir.
-DATA = "data"
+#: Below the node's workdir: its data; and, if there is one, the file with the user's password.
+DATA, PASSWORD = "data", "password"
 
 #: $0 is the folder of the programs, the rest goes to the server. The data folder gets its name when it is whole; it is
 #: not synced, for no fault here takes the machine's power away. The server takes the shell's place.
 _LAUNCH = (
-    'PATH="$0:$PATH"; [ -e data ] || { rm -rf new && initdb --pgdata=new --username=' + USER + " --auth=trust"
+    'PATH="$0:$PATH"; [ -e data ] || { rm -rf new && initdb --pgdata=new --username='
+    + USER
+    + " --auth-local=trust --auth-host=scram-sha-256"
+    f" $([ -e {PASSWORD} ] && echo --pwfile={PASSWORD})"
     " --encoding=UTF8 --locale=C --no-sync --no-instructions && mv new data; } && "
     'exec postgres -D data "$@"'
 )

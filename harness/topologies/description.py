@@ -50,6 +50,12 @@ _CERTIFICATE = (
     f"tls-ca-cert-file {CA_FILE}",
     "tls-auth-clients no",
 )
+#: Names of files are taken from the data folder, which lies in the server's own.
+_POSTGRES_CERTIFICATE: Settings = {
+    "ssl": "on",
+    "ssl_cert_file": f"../{SERVER_FILE}",
+    "ssl_key_file": f"../{SERVER_FILE}",
+}
 NOBODY = Logins()
 
 
@@ -85,11 +91,24 @@ def standalone(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescr
     return (_data_server(1, spec, logins, DATA),)
 
 
-def postgres(spec: TopologySpec) -> tuple[ServerDescription, ...]:
-    """`node-1`."""
-    settings = {"listen_addresses": "{self}", "port": POSTGRES_PORT, **POSTGRES, **spec.settings}
+def postgres(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:
+    """`node-1`. Who gets in, and by what, is in a file of its own: `postgres_access`."""
+    settings: Settings = {"listen_addresses": "{self}", "port": POSTGRES_PORT, **POSTGRES, **spec.settings}
+    if spec.tls:
+        settings = {**settings, **_POSTGRES_CERTIFICATE}
     lines = tuple(f"{name} = '{value}'" for name, value in settings.items())
-    return (ServerDescription(name="node-1", index=1, port=POSTGRES_PORT, lines=lines),)
+    return (
+        ServerDescription(name="node-1", index=1, port=POSTGRES_PORT, lines=lines, login=logins.servers, tls=spec.tls),
+    )
+
+
+def postgres_access(server: ServerDescription) -> list[str]:
+    """The lines of its pg_hba.conf: everybody on its socket, which is ours, and on the network who is to get in.
+
+    https://www.postgresql.org/docs/current/auth-pg-hba-conf.html
+    """
+    by = "trust" if server.login is None else "scram-sha-256"
+    return ["local all all trust", f"{'hostssl' if server.tls else 'host'} all all all {by}"]
 
 
 def cluster(spec: TopologySpec, logins: Logins = NOBODY) -> tuple[ServerDescription, ...]:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.protocols import HarnessError, Member, Node, NodeSpec, NodeState, Runtime
-from harness.runtimes.postgres import DATA, DATABASE, USER
+from harness.runtimes.postgres import DATA, DATABASE, PASSWORD, USER
 from harness.scenario import TopologySpec
 from harness.topologies import TOPOLOGIES
-from harness.topologies.description import POSTGRES_PORT, postgres
+from harness.topologies.certificates import SERVER_FILE, Authority
+from harness.topologies.description import POSTGRES_PORT, postgres, postgres_access
 from harness.topologies.postgres_control import Control
-from harness.topologies.server import bring_back, log_end, restore_links, wait_for
+from harness.topologies.security import Access, draw_logins
+from harness.topologies.server import bring_back, ca_file, log_end, restore_links, wait_for
 
 #: The first start makes the data folder; one after a crash reads the log of what was written.
 START_TIMEOUT_S = 30.0
@@ -26,13 +28,17 @@ _EMPTY = (
 
 
 class Postgres:
-    """One server; nobody takes over. Raises Unavailable without a server or the package that talks to it."""
+    """One server; nobody takes over. Its only user has a password where `auth` is not `none`.
+
+    Raises Unavailable without a server or the package that talks to it.
+    """
 
     kind = "postgres"
 
     def __init__(self, runtime: Runtime, spec: TopologySpec) -> None:
         self._runtime = runtime
-        (server,) = postgres(spec)
+        (server,) = postgres(spec, draw_logins(spec))
+        self._access = Access(server.login, ca_file(runtime) if spec.tls else None)
         workdir = runtime.root / server.name
         workdir.mkdir(parents=True, exist_ok=True)
         settings = workdir / "server.conf"
@@ -55,7 +61,14 @@ class Postgres:
             f"hba_file = '{access}'",
         ]
         _write(settings, lines)
-        _write(access, ["local all all trust", "host all all all trust"])
+        _write(access, postgres_access(server))
+        # Nobody but the server is to read these; of a key it insists on that.
+        if server.login is not None:
+            (workdir / PASSWORD).touch(mode=0o600)
+            (workdir / PASSWORD).write_text(server.login.password)
+        if self._access.ca_file is not None:
+            (workdir / SERVER_FILE).touch(mode=0o600)
+            Authority(self._access.ca_file).equip(self.node.address, workdir)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -107,8 +120,8 @@ class Postgres:
         return self._control.ask(" ".join(str(word) for word in command))
 
     def connection(self) -> dict[str, object]:
-        """A URL as libpq understands it."""
-        return {"dsn": f"postgresql://{USER}@{self.node.address}:{POSTGRES_PORT}/{DATABASE}"}
+        """A URI as libpq understands it, with what it takes to log in."""
+        return {"dsn": self._access.dsn(USER, self.node.address, POSTGRES_PORT, DATABASE)}
 
     def server_version(self) -> str:
         """What it says of itself, e.g. `postgresql 15.18`."""
@@ -121,8 +134,8 @@ class Postgres:
 
     @property
     def client_files(self) -> tuple[Path, ...]:
-        """None."""
-        return ()
+        """The authority's, where the server speaks TLS."""
+        return (self._access.ca_file,) if self._access.ca_file else ()
 
 
 def _write(path: Path, lines: list[str]) -> None:

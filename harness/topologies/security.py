@@ -74,3 +74,11 @@ class Access:
         if self.ca_file is None:
             return f"redis://{login}{address}:{port}/0"
         return f"rediss://{login}{address}:{port}/0?ssl_ca_certs={quote(str(self.ca_file))}"
+
+    def dsn(self, user: str, address: str, port: int, database: str) -> str:
+        """The same for a PostgreSQL server, which knows no default user, as a URI of libpq."""
+        password = f":{self.login.password}" if self.login is not None else ""
+        uri = f"postgresql://{user}{password}@{address}:{port}/{database}"
+        if self.ca_file is None:
+            return uri
+        return f"{uri}?sslmode=verify-full&sslrootcert={quote(str(self.ca_file), safe='')}"

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.cluster
     params=[pytest.param("local", marks=pytest.mark.world), pytest.param("docker", marks=pytest.mark.docker)],
 )
 def held(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, Postgres]]:
-    with postgres_on(request.param, TopologySpec(settings={"max_connections": 20})) as held:
+    # With secrets, which whoever it runs as must be able to read.
+    spec = TopologySpec(auth="password", tls=True, settings={"max_connections": 20})
+    with postgres_on(request.param, spec) as held:
         yield held
 
 
@@ -33,6 +35,7 @@ def test_it_says_what_it_is_and_takes_a_scenario_s_settings(held: tuple[Runtime,
     assert topology.server_version().startswith("postgresql ")
     assert ask(topology, "show max_connections") == [("20",)]
     assert ask(topology, "show synchronous_commit") == [("on",)]
+    assert ask(topology, "show ssl") == [("on",)]
 
 
 def test_what_was_committed_outlives_a_kill_of_all_its_processes(held: tuple[Runtime, Postgres]) -> None:
