@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from redis.connection import SSLConnection, parse_url
 
+from harness.applies import why_not
+from harness.backends.own import resolve
 from harness.scenario import TopologySpec
+from harness.scenario_file import find_scenarios, load
 from harness.topologies.certificates import SERVER_FILE, VALID_DAYS, Authority
 from harness.topologies.description import cluster, sentinel, standalone
 from harness.topologies.security import Access, Login, draw_logins
@@ -52,6 +55,32 @@ def test_a_url_says_what_arguments_say(tmp_path: Path) -> None:
         if url.pop("connection_class", None) is SSLConnection:
             url["ssl"] = True
         assert url == access.arguments()
+
+
+def test_a_dsn_says_it_to_postgresql(tmp_path: Path) -> None:
+    conninfo = pytest.importorskip("psycopg.conninfo")
+    file = tmp_path / "a b&c" / "ca.pem"
+    told = conninfo.conninfo_to_dict(Access(Login(None, "secret"), file).dsn("chaos", "10.0.0.1", 5432, "jobs"))
+    where = {"user": "chaos", "host": "10.0.0.1", "port": "5432", "dbname": "jobs"}
+    assert told == {**where, "password": "secret", "sslmode": "verify-full", "sslrootcert": str(file)}
+    assert conninfo.conninfo_to_dict(Access().dsn("chaos", "10.0.0.1", 5432, "jobs")) == where
+
+
+@pytest.mark.parametrize(
+    ("backend", "topology", "why"),
+    [
+        ("postgres", {"auth": "acl"}, "has none but named ones"),
+        ("postgres", {"auth": "password", "tls": True}, None),
+        ("redis", {"auth": "acl", "tls": True}, None),
+        ("sqlite", {"auth": "password"}, "are for servers"),
+        ("memory", {"tls": True}, "are for servers"),
+    ],
+)
+def test_what_would_mean_nothing_is_told(backend: str, topology: dict[str, Any], why: str | None) -> None:
+    (steady,) = load(next(path for path in find_scenarios(None) if path.stem == "steady"))
+    scenario = steady.model_copy(update={"topologies": None, "topology": TopologySpec(**topology)})
+    told = why_not(scenario, resolve(backend))
+    assert told is None if why is None else why in str(told)
 
 
 def test_a_certificate_is_for_one_address_and_some_days(tmp_path: Path) -> None:
