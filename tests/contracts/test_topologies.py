@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.world]
 KEY = "huey.redis.{chaos}"
 
 
-@pytest.fixture(scope="module", params=sorted(DESCRIPTIONS))
+@pytest.fixture(scope="module", params=[*sorted(DESCRIPTIONS), "postgres"])
 def held(request: pytest.FixtureRequest) -> Iterator[tuple[Runtime, Topology]]:
     runtime = open_runtime("local", "valkey-9")
     try:
