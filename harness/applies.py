@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from packaging.version import Version
+
 from harness.backends import Backend
 from harness.faults.targets import CONSUMER_ROLES, SERVER_ROLES
 from harness.scenario import FaultSpec, Scenario, TopologySpec
 
 #: Topologies with servers, hence with links that can be cut.
 _SERVED = frozenset[str]().union(*SERVER_ROLES.values())
+#: Types of workers, in words.
+WORKERS = {"thread": "threads", "process": "processes", "greenlet": "greenlets"}
 
 
 def why_not(scenario: Scenario, backend: Backend) -> str | None:
@@ -37,6 +41,17 @@ def _why_not_secured(spec: TopologySpec, topology: str) -> str | None:
         return f"its topology's auth and tls are for servers, and the topology {topology} has none"
     if spec.auth == "acl" and topology == "postgres":
         return "auth: acl puts a named user in the default one's place, and PostgreSQL has none but named ones"
+    return None
+
+
+def why_not_with(scenario: Scenario, backend: Backend, huey: str) -> str | None:
+    """Why a scenario that applies to that backend cannot be run with that version of Huey; None where it can."""
+    for halt in backend.halts:
+        if scenario.consumers.worker_type == halt.worker_type and Version(huey) < Version(halt.mended):
+            return (
+                f"Hueys before {halt.mended} stand still where a consumer's workers are {WORKERS[halt.worker_type]}: "
+                f"{halt.why}"
+            )
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.left_out import LeftOut
 from harness.live import Live
 from harness.plan import Plan
 from harness.protocols import HarnessError, NotApplicable, Unavailable
@@ -17,7 +18,7 @@ from harness.report.model import limits_text, standing
 from harness.report.terminal import header_lines, summary
 from harness.scenario_file import shipped_folder
 from harness.session import Options, Session, all_backends, scenarios_in_file
-from harness.workers import Controller, given_to_worker, send_results
+from harness.workers import Controller, given_to_worker, send_results, several_workers
 
 #: What a scenario file is known by; other YAML in a project is none of ours.
 _MARK = b"apiVersion: huey-harness/"
@@ -91,15 +92,10 @@ class ScenarioFile(pytest.File):
         session = self._plugin.session
         for located in scenarios_in_file(session, self.path):
             for backend in session.backends:
-                for version in session.versions:
-                    why = session.why_not(located.scenario, backend, version)
-                    if why is None:
-                        plan = session.plan(located.scenario, backend, version)
-                        name = f"{located.scenario.name}[{plan.name}]"
-                        yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
-                    else:
-                        name = f"{located.scenario.name}[{backend.name}]"
-                        self._plugin.left_out.append(f"{name} does not apply: {why}")
+                for version in session.versions_for(located.scenario, backend, self._plugin.left_out):
+                    plan = session.plan(located.scenario, backend, version)
+                    name = f"{located.scenario.name}[{plan.name}]"
+                    yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Errors in the file are told as they are: place, value, what would be valid."""
@@ -131,7 +127,7 @@ class Plugin:
         config.pluginmanager.register(Controller(self.session), "huey-harness-controller")
         self.live = Live(config)
         #: What was not collected, and why.
-        self.left_out: list[str] = []
+        self.left_out = LeftOut()
         self._report: Path | None = None
         self._report_error = ""
         if not self.session.replays:
@@ -141,7 +137,7 @@ class Plugin:
         """What runs where, with which versions and seed."""
         session = self.session
         backends = [one.name for one in session.backends] or sorted({one.backend.name for one in session.replays})
-        return header_lines(
+        told = header_lines(
             backends=backends,
             runtime=session.runtime,
             server=session.options.server,
@@ -149,6 +145,8 @@ class Plugin:
             seed=session.seed,
             scenarios=len(session.replays or session.selected),
         )
+        # With pytest-xdist others collect, and say nothing.
+        return told + (self._left_out(session.left_out()) if several_workers(self._config) else [])
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Scenario files, known by their first lines."""
@@ -187,8 +185,11 @@ class Plugin:
         items.sort(key=lambda item: order[item.group] if isinstance(item, ScenarioItem) else -1)
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """Why what was asked for by name is not there."""
-        return self.left_out if self.session.options.scenarios else []
+        """Why what was asked for by name, or with a version of Huey, is not there."""
+        return self._left_out(self.left_out)
+
+    def _left_out(self, left_out: LeftOut) -> list[str]:
+        return left_out.lines(asked_by_name=bool(self.session.options.scenarios))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

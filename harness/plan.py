@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from harness.backends import Backend
+from harness.backends import Backend, Halt
 from harness.faults import FAULTS
 from harness.protocols import KnownLimit, Promise
 from harness.scenario import Scenario, TopologySpec, scenario_model
@@ -62,7 +62,7 @@ class Plan:
     @property
     def name(self) -> str:
         """The backend's, and the version that was asked for: what results of one scenario are told apart by."""
-        return self.backend.name if self.version is None else f"{self.backend.name}-{self.version}"
+        return named(self.backend, self.version)
 
     @property
     def tasks(self) -> int:
@@ -92,6 +92,11 @@ class Plan:
     def dumps(self) -> str:
         """plan.json's text, always the same for the same plan."""
         return json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def named(backend: Backend, version: str | None) -> str:
+    """The backend's name, and behind it the version of Huey that was asked for, if one was."""
+    return backend.name if version is None else f"{backend.name}-{version}"
 
 
 def draw_plan(
@@ -160,6 +165,7 @@ def load_plan(stored: dict[str, Any]) -> Plan:
     backend["capabilities"] = frozenset(backend["capabilities"])
     backend["promises"] = tuple(Promise(one["name"], tuple(one["under"])) for one in backend["promises"])
     backend["limits"] = tuple(KnownLimit(**one) for one in backend["limits"])
+    backend["halts"] = tuple(Halt(**one) for one in backend.get("halts", ()))
     backend["also"] = tuple(backend.get("also", ()))
     backend["requires"] = tuple(backend.get("requires", ()))
     return Plan(

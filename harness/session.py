@@ -10,17 +10,18 @@ import random
 import shlex
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness import environments
-from harness.applies import why_not
+from harness.applies import why_not, why_not_with
 from harness.backends import BACKENDS, Backend
 from harness.backends.own import resolve
 from harness.environments import Environment
-from harness.plan import Plan, draw_plan, load_plan
+from harness.left_out import LeftOut
+from harness.plan import Plan, draw_plan, load_plan, named
 from harness.pool import Pool
 from harness.protocols import HarnessError, NotApplicable, Unavailable
 from harness.report.html import write_report
@@ -104,10 +105,38 @@ class Session:
 
     def why_not(self, scenario: Scenario, backend: Backend, version: str | None = None) -> str | None:
         """Why the scenario does not apply to that backend with that Huey; None where it does."""
+        return why_not(scenario, backend) or self._why_not_with(scenario, backend, version)
+
+    def versions_for(self, scenario: Scenario, backend: Backend, left_out: LeftOut) -> Iterator[str | None]:
+        """The versions of Huey that the scenario is run with on that backend; the others are left out."""
+        why = why_not(scenario, backend)
+        if why is not None:
+            left_out.add(scenario.name, backend.name, why)
+            return
+        for version in self.versions:
+            why = self._why_not_with(scenario, backend, version)
+            if why is None:
+                yield version
+            else:
+                left_out.add(scenario.name, named(backend, version), why, of_huey=True)
+
+    def left_out(self) -> LeftOut:
+        """What of the selected scenarios is not run, before any is collected."""
+        found = LeftOut()
+        for one in self.selected:
+            for backend in self.backends:
+                for _ in self.versions_for(one.scenario, backend, found):
+                    pass
+        return found
+
+    def _why_not_with(self, scenario: Scenario, backend: Backend, version: str | None) -> str | None:
         environment = self._environments.get(self._requires(backend, version))
-        if environment is not None and (unknown := unknown_options(scenario, environment)):
-            return f"the consumer of Huey {environment.versions['huey']} does not have {', '.join(unknown)}"
-        return why_not(scenario, backend)
+        if environment is None:
+            # An interpreter of the backend's own is not made before it is needed, and its Huey is the backend's choice.
+            return None if backend.requires else why_not_with(scenario, backend, versions()["huey"])
+        if unknown := unknown_options(scenario, environment):
+            return f"the consumer of that Huey does not have {', '.join(unknown)}"
+        return why_not_with(scenario, backend, environment.versions["huey"])
 
     # ---------------------------------------------------------------- interpreters of agents
 

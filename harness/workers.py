@@ -18,6 +18,11 @@ from harness.session import Options, Session
 _INPUT, _OUTPUT = "huey_harness", "huey_harness_results"
 
 
+def several_workers(config: pytest.Config) -> bool:
+    """Whether this is the process that workers belong to."""
+    return bool(getattr(config.option, "numprocesses", None))
+
+
 def given_to_worker(config: pytest.Config, options: Options) -> Options:
     """In a worker, the options with the controller's seed and folder; elsewhere as they are.
 
@@ -26,7 +31,7 @@ def given_to_worker(config: pytest.Config, options: Options) -> Options:
     given: Mapping[str, Any] | None = getattr(config, "workerinput", {}).get(_INPUT)
     if given is not None:
         return dataclasses.replace(options, seed=given["seed"], folder=Path(given["folder"]))
-    if options.keep and getattr(config.option, "numprocesses", None):
+    if options.keep and several_workers(config):
         raise HarnessError("--huey-keep keeps one topology, and -n starts several", remedy="leave out one of the two")
     return options
 

@@ -21,6 +21,18 @@ PRIORITY = SCHEDULE | {"priority"}
 
 
 @dataclass(frozen=True)
+class Halt:
+    """Hueys older than `mended` stand still with a storage where consumers have workers of this type: no run ends.
+
+    `why` names the cause (the line of Huey), and what is no way round it.
+    """
+
+    mended: str
+    worker_type: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Backend:
     """A storage as people choose it.
 
@@ -33,7 +45,8 @@ class Backend:
 
     `file_argument` is for classes that take a file where others take a folder: how their constructor calls it.
     `package` is what the class needs beside huey and redis, as pip is told, and it is imported by the same name. A
-    storage that `forgets` is there to hand out nothing of what it is given.
+    storage that `forgets` is there to hand out nothing of what it is given. `halts` are what keeps some Hueys from being
+    run with it.
     """
 
     name: str
@@ -52,6 +65,7 @@ class Backend:
     file_argument: str = ""
     package: str = ""
     forgets: bool = False
+    halts: tuple[Halt, ...] = ()
 
     @property
     def module(self) -> str:

@@ -11,7 +11,7 @@ Order, as huey/storage.py has it:
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, PRIORITY, Backend
+from harness.backends import BACKENDS, PRIORITY, Backend, Halt
 from harness.backends.stock import DELIVERY_PROMISES, INTERRUPTED, ORDER_PROMISES
 from harness.protocols import KnownLimit
 
@@ -29,6 +29,14 @@ ONE_MILLISECOND = KnownLimit(
     "names of a millisecond's tasks differ by a number, and the first name is free again as soon as the first task is "
     "taken (huey/storage.py, FileStorage.enqueue): put a and b, take a, put c, and c comes before b",
     "steady",
+)
+
+#: A consumer's scheduler is a thread beside its workers, so one worker is two threads. Forked workers have a copy each.
+ONE_DESCRIPTOR = Halt(
+    "3.3.2",
+    "thread",
+    "FileLock keeps its file's descriptor in one attribute for all threads of a process (huey/utils.py, and "
+    "docs/found.md); use_thread_lock=True leaves processes without a lock between them",
 )
 
 
@@ -70,6 +78,7 @@ BACKENDS.register("file")(
         capabilities=PRIORITY,
         promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
         limits=(*_in_flight(_FILE_POPPED, _FILE_BATCH), ONE_MILLISECOND),
+        halts=(ONE_DESCRIPTOR,),
     )
 )
 _register_sqlite("sqlite", "SqliteHuey")

@@ -1,0 +1,61 @@
+"""What is left out is told, each reason once; and what keeps a Huey from being run with a storage."""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import pytest
+
+from harness.applies import why_not_with
+from harness.backends import Backend
+from harness.backends.own import resolve
+from harness.left_out import LeftOut
+from harness.scenario_file import find_scenarios, load
+from harness.session import Options, Session
+
+SCENARIOS = {path.stem: load(path)[0] for path in find_scenarios(None)}
+
+
+def test_a_reason_is_told_once() -> None:
+    left_out = LeftOut()
+    for version in ("2.5.5", "3.0.1"):
+        left_out.add("primary-loss", "file", "there is no server")
+        for scenario in ("steady", "worker-crash"):
+            left_out.add(scenario, f"file-{version}", "it stands still", of_huey=True)
+    of_huey = "steady, worker-crash[file-2.5.5, file-3.0.1] do not apply: it stands still"
+    assert left_out.lines(asked_by_name=False) == [of_huey]
+    assert left_out.lines(asked_by_name=True) == [
+        "primary-loss[file] does not apply: there is no server",
+        of_huey,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backend", "scenario", "huey", "stands_still"),
+    [
+        ("file", "steady", "3.3.1", True),
+        ("file", "steady", "3.3.2", False),
+        ("file", "worker-process-kill", "2.5.5", False),
+        ("sqlite", "steady", "2.5.5", False),
+        ("huey:FileHuey", "steady", "2.5.5", True),
+    ],
+)
+def test_a_huey_that_stands_still_is_not_run(backend: str, scenario: str, huey: str, stands_still: bool) -> None:
+    why = why_not_with(SCENARIOS[scenario], resolve(backend), huey)
+    assert (why is not None) is stands_still
+    assert why is None or ("before 3.3.2" in why and "docs/found.md" in why)
+
+
+def test_the_huey_that_is_installed_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(Options(("file",), runtime="local"))
+    (file,) = session.backends
+    assert [*session.versions_for(SCENARIOS["steady"], file, LeftOut())] == [None]
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.0.1")
+    left_out = LeftOut()
+    assert _run_with(session, file, left_out) == ["impatient-stop", "scheduler-crash", "worker-process-kill"]
+    (line,) = left_out.lines(asked_by_name=False)
+    assert line.startswith("lease-outlived, priority-backlog, ") and "[file] do not apply: Hueys before 3.3.2" in line
+
+
+def _run_with(session: Session, backend: Backend, left_out: LeftOut) -> list[str]:
+    return [name for name, one in sorted(SCENARIOS.items()) if [*session.versions_for(one, backend, left_out)]]
