@@ -31,6 +31,8 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
             return why
     if backend.in_one_process and scenario.consumers.worker_type == "process":
         return "its workers are processes, and what is queued in the memory of one process no other one sees"
+    if backend.in_one_process and scenario.consumers.worker_type == "greenlet":
+        return "its workers are greenlets, and the producers that share their one process are threads"
     if backend.forgets and (scenario.faults or scenario.competing):
         return "of a storage that forgets, nothing is ever queued or in anyone's hands that could be struck, or compete"
     return None

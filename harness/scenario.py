@@ -196,7 +196,7 @@ class Consumers(Model):
 
     count: Annotated[int, Field(ge=1, le=16)] = Field(default=2, description="consumer processes")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(default=4, description="workers of each consumer")
-    worker_type: Literal["thread", "process"] = Field(default="thread", description="what a worker is")
+    worker_type: Literal["thread", "process", "greenlet"] = Field(default="thread", description="what a worker is")
     start: Literal["with-producers", "after-producers"] = Field(
         default="with-producers", description="after-producers builds a backlog first"
     )

@@ -100,7 +100,7 @@ class Session:
             server=self.options.server,
             scale=self.options.scale,
             version=version,
-            requires=self._requires(backend, version),
+            requires=self._requires(backend, version, *packages(scenario)),
         )
 
     def why_not(self, scenario: Scenario, backend: Backend, version: str | None = None) -> str | None:
@@ -133,7 +133,7 @@ class Session:
         environment = self._environments.get(self._requires(backend, version))
         if environment is None:
             # An interpreter of the backend's own is not made before it is needed, and its Huey is the backend's choice.
-            return None if backend.requires else why_not_with(scenario, backend, versions()["huey"])
+            return None if backend.requires else why_not_with(scenario, backend, versions(())["huey"])
         if unknown := unknown_options(scenario, environment):
             return f"the consumer of that Huey does not have {', '.join(unknown)}"
         return why_not_with(scenario, backend, environment.versions["huey"])
@@ -150,8 +150,11 @@ class Session:
                 told.setdefault(name, {})[version] = None
         return {name: " and ".join(found) for name, found in told.items()}
 
-    def _requires(self, backend: Backend, version: str | None) -> tuple[str, ...]:
-        return environments.requirements(version, self._further, backend.requires, backend.package)
+    def _requires(self, backend: Backend, version: str | None, *packages: str) -> tuple[str, ...]:
+        """All of an interpreter of their own, `packages` with it; nothing where the harness' own will do."""
+        own = environments.requirements(version, self._further, backend.requires, backend.package)
+        asked = (*packages, *backend.requires)
+        return environments.requirements(version, self._further, asked, backend.package) if own else ()
 
     def _prepare(self) -> None:
         """Build what the options ask for: what cannot be had is told before anything is started."""
@@ -202,12 +205,7 @@ class Session:
         """Carry out one plan and judge it. Raises Unavailable where this machine cannot, HarnessError where
         nothing could be begun; a run that was begun has a result, an interrupted one before the interruption goes on.
         """
-        module = plan.backend.module
-        if module and importlib.util.find_spec(module) is None:
-            raise Unavailable(
-                f"{plan.backend.name} needs {module}, which is not installed",
-                remedy=f"pip install {shlex.quote(plan.backend.package)}",
-            )
+        _check_installed(plan)
         environment = self._environment(plan)
         tell("topology", 0, 0, plan.tasks, ())
         runtime, topology = self._pool.get(plan.backend.topology, plan.scenario.topology)
@@ -278,6 +276,23 @@ class Session:
             folder = base.with_name(f"{base.name}-{again}")
         folder.mkdir(parents=True)
         return folder
+
+
+def packages(scenario: Scenario) -> tuple[str, ...]:
+    """What the scenario's consumers need beside huey and redis, by the names to install and import."""
+    return ("gevent",) if scenario.consumers.worker_type == "greenlet" else ()
+
+
+def _check_installed(plan: Plan) -> None:
+    """Raises Unavailable where a package is missing. What an interpreter of its own is to hold, pip says."""
+    needs = [(plan.backend.name, plan.backend.module, plan.backend.package)] if plan.backend.package else []
+    if not plan.requires:
+        needs += [(plan.scenario.name, package, package) for package in packages(plan.scenario)]
+    for who, module, package in needs:
+        if importlib.util.find_spec(module) is None:
+            raise Unavailable(
+                f"{who} needs {module}, which is not installed", remedy=f"pip install {shlex.quote(package)}"
+            )
 
 
 def unknown_options(scenario: Scenario, environment: Environment) -> list[str]:

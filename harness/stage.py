@@ -92,8 +92,9 @@ class Stage:
             self.producers[name] = self._node("producer", name, index, self._go, {"producer": job})
             index += 1
         options = consumer_options(self._plan.scenario)
+        program = "greenlet_consumer" if options["worker_type"] == "greenlet" else "consumer"
         for name in self._plan.consumers:
-            self.consumers[name] = self._node("consumer", name, index, self._consumers_go, {"consumer": options})
+            self.consumers[name] = self._node(program, name, index, self._consumers_go, {"consumer": options})
             index += 1
         self._drainer = self._node("drain", "drain", index, self._drain_go, {})
         self._enter_proxies()

@@ -22,7 +22,7 @@ from tests.unit.test_plugin import collected, pytest_in
 SCENARIOS = {path.stem: load(path)[0] for path in find_scenarios(None)}
 OF_WORKERS = {
     *("impatient-stop", "lease-outlived", "scheduler-crash", "steady", "worker-crash", "worker-pause"),
-    *("priority-backlog", "worker-process-kill", "worker-stop"),
+    *("greenlets", "priority-backlog", "worker-process-kill", "worker-stop"),
 }
 APPLY = {
     "file": OF_WORKERS,
@@ -115,6 +115,7 @@ def test_what_applies(backend: str) -> None:
         ("worker-crash", "memory", "kill would end the one process"),
         ("worker-stop", "memory", "terminate would end the one process"),
         ("worker-pause", "blackhole", "nothing is ever queued"),
+        ("greenlets", "memory", "kill would end the one process"),
     ],
 )
 def test_why_not(scenario: str, backend: str, why: str) -> None:
