@@ -16,6 +16,8 @@ WORKERS = {"thread": "threads", "process": "processes", "greenlet": "greenlets"}
 
 def why_not(scenario: Scenario, backend: Backend) -> str | None:
     """Why the scenario does not apply to that backend, for a person to read; None where it does."""
+    if backend.unfit:
+        return backend.unfit
     if scenario.topologies is not None and backend.topology not in scenario.topologies:
         return f"it is for the topologies {', '.join(scenario.topologies)}, and this is {backend.topology}"
     if (why := _why_not_secured(scenario.topology, backend.topology)) is not None:

@@ -8,21 +8,21 @@ class LeftOut:
 
     def __init__(self) -> None:
         self._scenarios: dict[tuple[str, str], dict[str, None]] = {}
-        self._of_huey: set[str] = set()
+        self._to_tell: set[str] = set()
 
-    def add(self, scenario: str, where: str, why: str, *, of_huey: bool = False) -> None:
-        """Leave out that run. `of_huey`: with another version of Huey it would be there."""
+    def add(self, scenario: str, where: str, why: str, *, to_tell: bool = False) -> None:
+        """Leave out that run. `to_tell`: it lies with something that somebody could have expected to work."""
         self._scenarios.setdefault((why, where), {})[scenario] = None
-        if of_huey:
-            self._of_huey.add(why)
+        if to_tell:
+            self._to_tell.add(why)
 
     def lines(self, *, asked_by_name: bool) -> list[str]:
-        """A line a reason. Where no scenario was asked for by its name, only what lies with a version of Huey: that not
+        """A line a reason. Where no scenario was asked for by its name, only what is to be told in any case: that not
         every scenario applies everywhere is expected.
         """
         places: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for (why, where), scenarios in self._scenarios.items():
-            if asked_by_name or why in self._of_huey:
+            if asked_by_name or why in self._to_tell:
                 places.setdefault((why, tuple(scenarios)), []).append(where)
         return [
             f"{', '.join(scenarios)}[{', '.join(where)}] {'does' if len(scenarios) == 1 else 'do'} not apply: {why}"

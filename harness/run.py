@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.agents.lacking import PREFIX
+from harness.backends.lacks import why_unknown
 from harness.checkers import Context
 from harness.checkers.faults import in_flight
 from harness.checkers.judge import judge
@@ -109,7 +111,8 @@ def perform(
             stage.end()
             for path in history.glob("*.log"):
                 trim(path)
-            _keep(folder, nemesis.records(), trouble, stage.logs(), offsets)
+            lacks = sorted(path.name.removeprefix(PREFIX) for path in history.glob(f"{PREFIX}*"))
+            _keep(folder, nemesis.records(), trouble, lacks, stage.logs(), offsets)
 
 
 def _finish(plan: Plan, progress: Progress, nemesis: Nemesis, watch: Callable[..., bool]) -> None:
@@ -149,6 +152,7 @@ def judge_folder(folder: Path, meta: Mapping[str, Any]) -> tuple[Verdict, dict[s
             drain_s=plan.scenario.liveness.drain,
             competing_min=plan.scenario.competing,
             troubles=tuple(stored["trouble"]),
+            lacks=why_unknown(stored.get("lacks", ()), type(plan.scenario.workload).requires, plan.backend.name),
         ),
     )
     fields = verdict.to_json()
@@ -185,12 +189,16 @@ def _keep(
     folder: Path,
     faults: tuple[FaultRecord, ...],
     trouble: list[str],
+    lacks: list[str],
     logs: Mapping[str, Path],
     offsets: Mapping[str, int],
 ) -> None:
     """Evidence before judgement: the faults as they went, and what servers and agents wrote meanwhile."""
     (folder / "faults.json").write_text(
-        json.dumps({"faults": [dataclasses.asdict(one) for one in faults], "trouble": trouble}, indent=1) + "\n"
+        json.dumps(
+            {"faults": [dataclasses.asdict(one) for one in faults], "trouble": trouble, "lacks": lacks}, indent=1
+        )
+        + "\n"
     )
     for name, path in logs.items():
         try:

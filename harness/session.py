@@ -111,14 +111,14 @@ class Session:
         """The versions of Huey that the scenario is run with on that backend; the others are left out."""
         why = why_not(scenario, backend)
         if why is not None:
-            left_out.add(scenario.name, backend.name, why)
+            left_out.add(scenario.name, backend.name, why, to_tell=bool(backend.unfit))
             return
         for version in self.versions:
             why = self._why_not_with(scenario, backend, version)
             if why is None:
                 yield version
             else:
-                left_out.add(scenario.name, named(backend, version), why, of_huey=True)
+                left_out.add(scenario.name, named(backend, version), why, to_tell=True)
 
     def left_out(self) -> LeftOut:
         """What of the selected scenarios is not run, before any is collected."""

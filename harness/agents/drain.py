@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from harness.history import log
 
 #: The servers were seen healthy before the word came; a client may still have to relearn who is who.
 TIMEOUT_S = 10.0
+#: Later than any task that a workload schedules is due.
+AFTER_ALL = datetime.timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,12 @@ def drain(huey: Any, out: ThreadLog, timeout_s: float) -> None:
     out.write(log.INVOKE, log.DRAIN)
     while True:
         try:
-            remains = look(huey)
+            remains = look(huey, deadline)
             break
+        except TakingOutFailed as error:
+            print(str(error), flush=True)
+            out.write(log.INFO, log.DRAIN, error=log.E_OTHER)
+            return
         except Exception as error:
             print(f"{type(error).__name__}: {error}", flush=True)
             if time.monotonic() > deadline:
@@ -56,12 +63,12 @@ def drain(huey: Any, out: ThreadLog, timeout_s: float) -> None:
         out.write_drain(type_, list(remains.held), *(list(one) for one in remains.done))
 
 
-def look(huey: Any) -> Remains:
+def look(huey: Any, deadline: float) -> Remains:
     """What the storage still holds. Consumers have stopped: a lease that still runs keeps nobody's task but a dead
-    one's, so that task is held too. Raises whatever the storage raises."""
+    one's, so that task is held too. Raises whatever the storage raises, and TakingOutFailed."""
     storage = huey.storage
     if not acknowledges(storage):
-        left = [*storage.enqueued_items(), *storage.scheduled_items()]
+        left = [*_queued(storage, deadline), *_scheduled(storage)]
         return Remains(tuple(number_in(data, huey) for data in left))
     # In this order: what ends between the two is in both, and not in neither.
     held = [message for messages in storage.held().values() for message in messages]
@@ -70,6 +77,42 @@ def look(huey: Any) -> Remains:
         tuple(number_in(message, huey) for message in held),
         (tuple(task for task, _ in done), tuple(entry_number(entry) for _, entry in done)),
     )
+
+
+class TakingOutFailed(Exception):
+    """Something was taken out to be looked at, and it did not end well: what went with it nobody knows."""
+
+
+def _queued(storage: Any, deadline: float) -> list[bytes]:
+    """What is queued; of a storage that cannot list it, all that comes out. The run is over."""
+    try:
+        return list(storage.enqueued_items())
+    except NotImplementedError:
+        pass
+    taken: list[bytes] = []
+    while time.monotonic() < deadline:
+        try:
+            data = storage.dequeue()
+        except Exception as error:
+            raise TakingOutFailed(f"dequeue after {len(taken):,} tasks: {type(error).__name__}: {error}") from error
+        if data is None:
+            return taken
+        taken.append(data)
+    raise TakingOutFailed(f"the queue was not empty after {len(taken):,} tasks had been taken out")
+
+
+def _scheduled(storage: Any) -> list[bytes]:
+    """What is scheduled; of a storage that cannot list it, all that ever comes due; without a schedule, nothing."""
+    try:
+        return list(storage.scheduled_items())
+    except NotImplementedError:
+        pass
+    try:
+        return list(storage.read_schedule(datetime.datetime.now() + AFTER_ALL))
+    except NotImplementedError:
+        return []
+    except Exception as error:
+        raise TakingOutFailed(f"read_schedule: {type(error).__name__}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from harness.agents.errors import watch_redis
 from harness.agents.errors_postgres import watch_postgres
+from harness.agents.lacking import note_lacking
 from harness.agents.logs import Recorder, next_incarnation
 from harness.agents.recorder import record
 from harness.locks import lock
@@ -74,6 +75,7 @@ def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, A
     workload = load_workload(orders)
     tasks = workload.define(huey)
     if recorder is not None:
+        note_lacking(huey.storage, Path(orders["history"]))
         record(huey, recorder)
     return huey, workload, tasks
 

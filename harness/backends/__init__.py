@@ -45,8 +45,8 @@ class Backend:
 
     `file_argument` is for classes that take a file where others take a folder: how their constructor calls it.
     `package` is what the class needs beside huey and redis, as pip is told, and it is imported by the same name. A
-    storage that `forgets` is there to hand out nothing of what it is given. `halts` are what keeps some Hueys from being
-    run with it.
+    storage that `forgets` is there to hand out nothing of what it is given. `halts` are what keeps some Hueys from
+    being run with it; `unfit` is why no task can be run with it at all, empty where one can.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Backend:
     package: str = ""
     forgets: bool = False
     halts: tuple[Halt, ...] = ()
+    unfit: str = ""
 
     @property
     def module(self) -> str:

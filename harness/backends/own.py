@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from harness.backends import BACKENDS, PRIORITY, SCHEDULE, Backend
+from harness.backends.lacks import SCHEDULE_METHODS, why_unfit
 from harness.protocols import HarnessError
 from harness.registry import did_you_mean
 
@@ -35,21 +36,32 @@ def resolve(name: str) -> Backend:
             f"{name} derives from BaseStorage alone and its huey_topology is {topology!r}",
             remedy=f"set the class attribute huey_topology to one of {', '.join(TOPOLOGIES)}",
         )
-    priority = bool(getattr(storage, "priority", False))
+    from huey.storage import BaseStorage
+
+    priority = _says_priority(storage)
     return Backend(
         name=name,
         huey=name,
         topology=topology,
         order="priority-fifo" if priority else "fifo",
         capabilities=(PRIORITY if priority else SCHEDULE) - _not_there(storage),
+        unfit=why_unfit(storage, BaseStorage, name),
     )
+
+
+def _says_priority(storage: type) -> bool:
+    """What the class, or one of its own ancestors, says; in some Hueys BaseStorage says yes for all."""
+    from huey.storage import BaseStorage
+
+    own = (vars(one) for one in storage.__mro__ if one not in BaseStorage.__mro__)
+    return next((bool(names["priority"]) for names in own if "priority" in names), False)
 
 
 def _not_there(storage: type) -> frozenset[str]:
     """What the storage does not implement of what Huey can do without."""
     from huey.storage import BaseStorage
 
-    missing = [one for one in ("add_to_schedule", "read_schedule") if vars(BaseStorage)[one] is getattr(storage, one)]
+    missing = [one for one in SCHEDULE_METHODS if vars(BaseStorage)[one] is getattr(storage, one)]
     return SCHEDULE if missing else frozenset()
 
 

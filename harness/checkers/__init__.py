@@ -40,6 +40,8 @@ class Context:
     settle_ns: int = 2_000_000_000
     #: What kept the run from being carried out whole, in words.
     troubles: tuple[str, ...] = ()
+    #: What the run needed and the storage does not implement, in words: nothing that came of that is held against it.
+    lacks: tuple[str, ...] = ()
 
 
 class Checker(Protocol):

@@ -22,7 +22,8 @@ _NAMES_TASK = (log.ENQUEUE, log.SCHEDULE, log.REQUEUE, log.EXECUTE, log.COMPLETE
 def check(history: History, context: Context) -> CheckResult:
     """What every other check relies on: a whole record, unique numbers, an end after the work.
 
-    - Nothing kept the run from being carried out whole; the recorder dropped nothing, and its logs could be read.
+    - The storage implements what the run needed, and nothing kept it from being carried out whole; the recorder dropped
+      nothing, and its logs could be read.
     - Events are in the order of time.
     - A process has one operation open at a time (`execute` apart, which encloses others), and ends what it invoked.
     - An operation about a task names it.
@@ -30,7 +31,13 @@ def check(history: History, context: Context) -> CheckResult:
     - After the last drain nobody puts, takes or does anything.
     """
     ops = pair(history)
-    reasons = (*context.troubles, *_of_the_record(history, ops), *_of_entries(history, ops), *_of_the_end(history, ops))
+    reasons = (
+        *context.lacks,
+        *context.troubles,
+        *_of_the_record(history, ops),
+        *_of_entries(history, ops),
+        *_of_the_end(history, ops),
+    )
     return CheckResult("assumptions", Validity.UNKNOWN if reasons else Validity.VALID, {}, (), reasons)
 
 

@@ -26,6 +26,8 @@ def judge(history: History, context: Context, only: Collection[str] | None = Non
 def _run(name: str, checker: Checker, history: History, context: Context) -> CheckResult:
     try:
         result = checker(history, context)
+        if context.lacks and result.findings:
+            return dataclasses.replace(result, validity=Validity.UNKNOWN, findings=())
         return dataclasses.replace(result, findings=cover(result.findings, context))
     except Exception as error:
         # A defect of ours must not pass for a property of theirs, nor hide what the other checkers say.

@@ -21,7 +21,7 @@ def test_a_reason_is_told_once() -> None:
     for version in ("2.5.5", "3.0.1"):
         left_out.add("primary-loss", "file", "there is no server")
         for scenario in ("steady", "worker-crash"):
-            left_out.add(scenario, f"file-{version}", "it stands still", of_huey=True)
+            left_out.add(scenario, f"file-{version}", "it stands still", to_tell=True)
     of_huey = "steady, worker-crash[file-2.5.5, file-3.0.1] do not apply: it stands still"
     assert left_out.lines(asked_by_name=False) == [of_huey]
     assert left_out.lines(asked_by_name=True) == [

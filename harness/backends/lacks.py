@@ -1,0 +1,39 @@
+"""What a storage may not implement, and what needs it: that is not asked of it, or not held against it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+#: The two that every storage has are not among these: without them there is no queue.
+SCHEDULE_METHODS = ("add_to_schedule", "read_schedule")
+REVOCATION_METHODS = ("peek_data", "peek_many")
+
+
+def why_unfit(storage: type, base: type, name: str) -> str:
+    """Why no task can be run with a storage that leaves these methods as `base` has them; empty where one can."""
+    # Where there is no `peek_many` yet, Huey asks `peek_data`; where there is, that one asks it.
+    if any(vars(base).get(one) is not getattr(storage, one, None) for one in REVOCATION_METHODS):
+        return ""
+    return _revocation(name)
+
+
+def why_unknown(lacking: Collection[str], requires: Collection[str], name: str) -> tuple[str, ...]:
+    """What those that raised NotImplementedError in a run mean for a workload with these requirements."""
+    reasons = []
+    if not set(REVOCATION_METHODS).isdisjoint(lacking):
+        reasons.append(_revocation(name))
+    scheduling = [one for one in SCHEDULE_METHODS if one in lacking]
+    if scheduling and "schedule" in requires:
+        reasons.append(f"its workload needs a schedule, and {' and '.join(scheduling)} of {name} is not implemented")
+    if "priority" in requires and "priority" in lacking:
+        reasons.append(
+            f"its workload needs priorities, and enqueue of {name} implements none: let the class say priority = False"
+        )
+    return tuple(reasons)
+
+
+def _revocation(name: str) -> str:
+    return (
+        "Huey asks peek_data, before it runs any task, whether that was revoked (huey/api.py, Huey.is_revoked), and "
+        f"{name} does not implement it"
+    )
