@@ -52,7 +52,8 @@ def test_the_huey_that_is_installed_counts_too(monkeypatch: pytest.MonkeyPatch) 
     assert [*session.versions_for(SCENARIOS["steady"], file, LeftOut())] == [None]
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.0.1")
     left_out = LeftOut()
-    assert _run_with(session, file, left_out) == ["impatient-stop", "scheduler-crash", "worker-process-kill"]
+    runs = ["greenlets", "impatient-stop", "scheduler-crash", "worker-process-kill"]
+    assert _run_with(session, file, left_out) == runs
     (line,) = left_out.lines(asked_by_name=False)
     assert line.startswith("lease-outlived, priority-backlog, ") and "[file] do not apply: Hueys before 3.3.2" in line
 
