@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from huey.storage import BaseStorage
+from huey.storage import BaseStorage, EmptyData
 
 
 class _Queue(BaseStorage):  # type: ignore[misc]
@@ -26,11 +26,8 @@ class _Queue(BaseStorage):  # type: ignore[misc]
     def scheduled_items(self, limit: int | None = None) -> list[bytes]:
         return []
 
-    def has_data_for_key(self, key: str) -> bool:
-        return False
-
-    def delete_data(self, key: str) -> bool:
-        return False
+    def peek_data(self, key: str) -> Any:
+        return EmptyData
 
 
 class InMemory(_Queue):

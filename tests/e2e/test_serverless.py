@@ -88,6 +88,7 @@ def test_a_storage_that_derives_from_nothing_says_where_it_is_at_home(tmp_path: 
     )
     assert job.exit == 0, job.output
     assert [verdict["validity"] for verdict in job.verdicts().values()] == ["valid"] * 2
+    assert all(verdict["counts"]["executions"] == 240 for verdict in job.verdicts().values())
 
 
 @pytest.mark.world
