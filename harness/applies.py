@@ -5,11 +5,12 @@ from __future__ import annotations
 from packaging.version import Version
 
 from harness.backends import Backend
-from harness.faults.targets import CONSUMER_ROLES, SERVER_ROLES
+from harness.faults.targets import CONSUMER_ROLES, PRODUCER_ROLES, SERVER_ROLES
 from harness.scenario import FaultSpec, Scenario, TopologySpec
 
 #: Topologies with servers, hence with links that can be cut.
 _SERVED = frozenset[str]().union(*SERVER_ROLES.values())
+_AGENTS = frozenset({*CONSUMER_ROLES, *PRODUCER_ROLES})
 #: Types of workers, in words.
 WORKERS = {"thread": "threads", "process": "processes", "greenlet": "greenlets"}
 
@@ -25,7 +26,7 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
     missing = type(scenario.workload).requires - backend.capabilities
     if missing:
         return f"its workload needs {', '.join(sorted(missing))}, which {backend.name} does not have"
-    if backend.only_server_faults and all(fault.target in CONSUMER_ROLES for fault in scenario.faults):
+    if backend.only_server_faults and all(fault.target in _AGENTS for fault in scenario.faults):
         return f"none of its faults strikes servers, and otherwise {backend.name} is like others"
     for fault in scenario.faults:
         why = _why_not_struck(fault, backend)

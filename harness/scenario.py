@@ -148,6 +148,8 @@ class FaultSpec(Model):
     needs: ClassVar[frozenset[str]] = frozenset()
     #: Whether a process that it strikes ends.
     ends: ClassVar[bool] = False
+    #: Whether it sets agents' wall clocks, which must then be such as can be set from their start.
+    sets_clocks: ClassVar[bool] = False
     #: Its colour in the report.
     color: ClassVar[str] = "#888888"
 

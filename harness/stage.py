@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import clocks
 from harness.backends import QUEUE
 from harness.environments import Environment
 from harness.faults import Scene
@@ -238,6 +239,9 @@ class Stage:
             "sys_path": [os.getcwd(), *(sys.path if self._python is None else projects_on(sys.path))],
             **job,
         }
+        if program in ("producer", "consumer") and any(fault.sets_clocks for fault in self._plan.scenario.faults):
+            clocks.put(workdir, clocks.RIGHT)
+            orders["clock"] = str(workdir)
         path = workdir / "orders.json"
         path.write_text(json.dumps(orders, indent=1))
         return self._runtime.node(

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from harness.agents.clock import true_time_ns
 from harness.agents.errors import attempts, classify
 from harness.agents.logs import Recorder, ThreadLog
 from harness.agents.numbers import entry_number, number_in, number_of_entry
@@ -129,7 +130,7 @@ def _put(put: Any, huey: Any, ended: Callable[[Any], int]) -> _Part:
     if put.eta_ms is None:
         return _Part(ENQUEUE, task, entry, ended, priority=put.priority)
     # The recorder's clock first: of a pause between the two readings, the eta gets earlier, never later.
-    eta = time.monotonic_ns() + put.eta_ms * 1_000_000 - time.time_ns()
+    eta = time.monotonic_ns() + put.eta_ms * 1_000_000 - true_time_ns()
     return _Part(SCHEDULE, task, entry, ended, priority=put.priority, eta=eta)
 
 

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from harness.agents.acknowledged import acknowledges, record_perform
+from harness.agents.clock import true_time_ns
 from harness.agents.errors import attempts, classify
 from harness.agents.logs import Recorder
 from harness.agents.numbers import number_in, number_of_id
@@ -130,9 +131,9 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
 
 
 def _monotonic_ns(ts: datetime.datetime, huey: Any) -> int:
-    """Huey's naive time stamp on the recorder's clock, as the two clocks stand now."""
+    """Huey's naive time stamp on the recorder's clock, as it stands to the true one now, whatever this agent's says."""
     wall = (ts.replace(tzinfo=datetime.UTC) if getattr(huey, "utc", False) else ts).timestamp()
-    return time.monotonic_ns() + int((wall - time.time()) * 1e9)
+    return time.monotonic_ns() + int(wall * 1e9) - true_time_ns()
 
 
 #: Signals that say how a task ended without its body having returned. Retried and interrupted ones have no outcome yet.
@@ -169,13 +170,14 @@ def _record_execute(huey: Any, recorder: Recorder, *, completes: bool) -> None:
         write = recorder.log.write
         number = number_of_id(task.id)
         body = task.execute
+        eta = 0 if getattr(task, "eta", None) is None else _monotonic_ns(task.eta, huey)
         state.outcome = log.DONE
         begun = ended = False
 
         def recorded_body() -> Any:
             nonlocal begun, ended
             begun = True
-            write(INVOKE, EXECUTE, number)
+            write(INVOKE, EXECUTE, number, eta=eta)
             try:
                 value = body()
             except BaseException:

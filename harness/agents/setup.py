@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.agents import clock
 from harness.agents.errors import watch_redis
 from harness.agents.errors_postgres import watch_postgres
 from harness.agents.lacking import note_lacking
@@ -36,6 +37,8 @@ def read_orders() -> dict[str, Any]:
     for path in orders.get("sys_path", []):
         if path not in sys.path:
             sys.path.append(path)
+    if "clock" in orders:
+        clock.install(Path(orders["clock"]))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(threadName)s %(name)s %(levelname)s %(message)s")
     # One line a task is what the history is for.
     logging.getLogger("huey").setLevel(logging.WARNING)

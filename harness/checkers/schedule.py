@@ -17,9 +17,10 @@ def check(history: History, context: Context) -> CheckResult:
     """No scheduled task begins before its time.
 
     Of a task that was scheduled before any body of it began, the earliest `eta` of all its schedules: no body of it
-    may begin before. A task that ran first, and was scheduled later (a retry), is not judged: its bodies before that
-    are its own. (In a history without `execute`: no dequeue may end before; and a task that was enqueued first is not
-    judged.)
+    may begin before. A task that ran first, and was scheduled later (a retry), is not judged so: its bodies before that
+    are its own. Nor may a body begin before the `eta` that it carries itself: a task is not put on the schedule where
+    it is taken for due already. (In a history without `execute`: no dequeue may end before; and a task that was
+    enqueued first is not judged.)
     """
     ops = pair(history)
     begins = ops.rows(log.EXECUTE)
@@ -43,21 +44,30 @@ def check(history: History, context: Context) -> CheckResult:
     other = begun if has_bodies else earliest(enqueues, ops.start_ns[enqueues])
     scheduled_first = earliest(schedules, ops.start_ns[schedules]) < other
     strikes = Strikes(ops, context)
-    findings = []
+    findings: dict[int, Finding] = {}
+
+    def add(task: int, schedule: int, body: int, eta_ns: int) -> None:
+        """A body that began too early, by what the row `schedule` says of its time."""
+        early_ns = eta_ns - int(begin_ns[begins == body][0])
+        findings[task] = Finding(
+            "early",
+            (task,),
+            tuple(sorted({*ops.events(schedule), *ops.events(body)})),
+            f"task {task}: {ops.by(body)} began it {early_ns / 1e6:,.3f} ms before its time",
+            faults=tuple(sorted(strikes.on_operation(schedule) | strikes.on_operation(body))),
+        )
+
     for at in np.flatnonzero(scheduled_first & (begun < eta)).tolist():
         task = int(tasks[at])
         body = int(begins[np.flatnonzero((ops.task[begins] == task) & (begin_ns == begun[at]))[0]])
         schedule = int(schedules[ops.task[schedules] == task][0])
-        early_ms = (int(eta[at]) - int(begun[at])) / 1e6
-        findings.append(
-            Finding(
-                "early",
-                (task,),
-                tuple(sorted(ops.events(schedule) + ops.events(body))),
-                f"task {task}: {ops.by(body)} began it {early_ms:,.3f} ms before its time",
-                faults=tuple(sorted(strikes.on_operation(schedule) | strikes.on_operation(body))),
-            )
-        )
+        add(task, schedule, body, int(eta[at]))
+    if has_bodies:
+        own = ops.eta[begins]
+        for at in np.flatnonzero((own > 0) & (begin_ns < own)).tolist():
+            body = int(begins[at])
+            if int(ops.task[body]) not in findings:
+                add(int(ops.task[body]), body, body, int(own[at]))
     return CheckResult(
-        "schedule", Validity.INVALID if findings else Validity.VALID, {"early": len(findings)}, tuple(findings)
+        "schedule", Validity.INVALID if findings else Validity.VALID, {"early": len(findings)}, tuple(findings.values())
     )

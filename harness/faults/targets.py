@@ -17,6 +17,7 @@ SERVER_ROLES: Mapping[str, frozenset[str]] = {
     "sentinel": frozenset({"sentinel"}),
 }
 AGENT_ROLES = ("consumer",)
+PRODUCER_ROLES = ("producer",)
 #: One forked process of a consumer with worker_type process.
 CHILD_ROLES = ("process-worker", "scheduler")
 CONSUMER_ROLES = (*AGENT_ROLES, *CHILD_ROLES)
@@ -36,14 +37,15 @@ AGENT_TIMEOUT_S = 20.0
 def one(role: str, scene: Scene, draw: int) -> Node:
     """The one node of that role; of several, the one that the draw falls on. Raises HarnessError.
 
-    Of consumers, one that another fault has not ended; if it has nothing in hand it is given a moment to get something:
-    to strike an idle one proves nothing.
+    Of agents, one that has not ended. If a consumer has nothing in hand it is given a moment to get something: to
+    strike an idle one proves nothing.
     """
     found = several(role, scene)
-    if role not in AGENT_ROLES:
-        return found[draw % len(found)]
-    found = up(found)
+    if role in (*AGENT_ROLES, *PRODUCER_ROLES):
+        found = up(found)
     node = found[draw % len(found)]
+    if role not in AGENT_ROLES:
+        return node
     wait_busy(scene, node)
     return node
 

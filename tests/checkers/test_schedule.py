@@ -35,6 +35,10 @@ CASES = {
     ),
     "judged by dequeues": ("0-1 p schedule 1 eta=50\n40-49 c dequeue 1", 1),
     "a dequeue that may have ended in time": ("0-1 p schedule 1 eta=50\n40-50 c dequeue 1", 0),
+    "a body carries its own time": ("0-1 p enqueue 1\n2-3 c execute 1 eta=50", 1),
+    "a body that carries its own time is in time": ("0-1 p enqueue 1\n50-51 c execute 1 eta=50", 0),
+    "a retry carries its own time": ("0-1 p enqueue 1\n2-3 c execute 1\n40-41 c execute 1 eta=50", 1),
+    "early by both is one task": ("0-1 p schedule 1 eta=50\n40-41 c execute 1 eta=50", 1),
     "nothing scheduled": ("0-1 p enqueue 1\n2-3 c execute 1", 0),
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness import clocks
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.child import children
 from harness.faults.reset import ResetSpec
@@ -27,8 +28,10 @@ KEY = "huey.redis.{chaos}"
 
 #: A consumer as far as a fault is concerned: forks a worker and a scheduler, replaces them, ends and starts anew.
 CONSUMER = """
-import os, signal, sys, time
+import os, pathlib, signal, sys, time
+from harness.agents.clock import install
 
+install(pathlib.Path())
 told = []
 for name in ("SIGTERM", "SIGINT", "SIGHUP"):
     signal.signal(signal.Signals[name], lambda number, _: told.append(number))
@@ -89,6 +92,7 @@ def agent(runtime: Runtime, name: str, index: int) -> Node:
     workdir: Path = runtime.root / name
     workdir.mkdir()
     (workdir / "consumer.py").write_text(CONSUMER)
+    clocks.put(workdir, clocks.RIGHT)
     node = runtime.node(NodeSpec(name, index, "python", (str(workdir / "consumer.py"),), workdir))
     node.start()
     return node
