@@ -701,3 +701,35 @@ def test_a_huey_that_knows_nothing_of_leases(standalone: Standalone) -> None:
     result = one()
     assert run_next(huey) == 1
     assert (result(), remains(huey.storage)) == (1, {})
+
+
+# ------------------------------------------------------------ whose clock
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_task_is_due_by_the_servers_clock_not_by_the_workers(
+    huey: Any, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    @huey.task()
+    def note(what: str) -> None:
+        ran.append(what)
+
+    now = datetime.datetime.now(datetime.UTC)
+    note.schedule(("in an hour",), eta=now + datetime.timedelta(hours=1))
+    note.schedule(("an hour ago",), eta=now - datetime.timedelta(hours=1))
+    wrong = (now + datetime.timedelta(hours=hours)).replace(tzinfo=None)
+    monkeypatch.setattr(huey, "_get_timestamp", lambda: wrong)
+    monkeypatch.setattr(time, "time", lambda: wrong.replace(tzinfo=datetime.UTC).timestamp())
+    assert run_all(huey) == 2
+    assert ran == ["an hour ago"]
+    assert huey.storage.schedule_size() == 1
+
+
+def test_nothing_is_due_before_its_microsecond(huey: Any) -> None:
+    """Workers go by the server's clock, in whole ms: a time that was cut off would be looked at twice."""
+    eta = datetime.datetime(2096, 1, 1, microsecond=123_001)
+    huey.storage.add_to_schedule(b"x", eta)
+    ((_, due_ms),) = huey.storage.conn.zrange(huey.storage.keys.schedule, 0, -1, withscores=True)
+    assert due_ms == huey.storage.epoch_ms(eta.replace(microsecond=0)) + 124

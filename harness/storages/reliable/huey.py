@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import datetime
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -210,8 +209,11 @@ class ReliableHuey(Huey):
             self._emit(SIGNAL_REFUSED, task)
 
     def _time_of(self, delivery: Delivery) -> datetime.datetime | None:
-        """The server's clock when it leased the task, by which the task was due, where ours is behind it; else None."""
-        if delivery.leased_ms <= time.time() * 1000:
+        """The server's clock when it leased the task: by it a task is due, has expired or is revoked, not by ours.
+
+        None where the server did not say.
+        """
+        if not delivery.leased_ms:
             return None
         leased = datetime.datetime.fromtimestamp(delivery.leased_ms / 1000, datetime.UTC if self.utc else None)
         return leased.replace(tzinfo=None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import math
 import os
 import socket
 import time
@@ -348,7 +349,7 @@ class ReliableStorage(RedisStorage):
         return delivery.message
 
     def add_to_schedule(self, data: bytes, ts: datetime.datetime) -> None:
-        self._hand_in(Put(new_entry(data), data, unseal(data).priority, eta_ms=self.epoch_ms(ts)))
+        self._hand_in(Put(new_entry(data), data, unseal(data).priority, eta_ms=self._due_ms(ts)))
 
     def _hand_in(self, put: Put) -> None:
         """At once, or with the end of the task that this worker is about to end."""
@@ -362,7 +363,7 @@ class ReliableStorage(RedisStorage):
         if self.local.moves_schedule:
             self.move_due()
             return []
-        return list(self._call(scripts.POP_SCHEDULE, [b"%d" % self.epoch_ms(ts)])[2])
+        return list(self._call(scripts.POP_SCHEDULE, [b"%d" % self._due_ms(ts)])[2])
 
     def put_data(self, key: Any, value: bytes, is_result: bool = False) -> None:
         handling = self.local.handling
@@ -430,6 +431,10 @@ class ReliableStorage(RedisStorage):
         if ts.tzinfo is None and self.utc:
             return round((calendar.timegm(ts.timetuple()) + ts.microsecond / 1e6) * 1000)
         return round(ts.timestamp() * 1000)
+
+    def _due_ms(self, ts: datetime.datetime) -> int:
+        """The first whole ms at which that time has come: workers go by the server's clock, which tells no less."""
+        return self.epoch_ms(ts.replace(microsecond=0)) + math.ceil(ts.microsecond / 1000)
 
     # ------------------------------------------------------------ looking at it
 

@@ -106,7 +106,7 @@ FINDS: tuple[Find, ...] = (
     ),
     Find(
         "schedule-due-at-its-microsecond", RELIABLE, [[b"x"], []],
-        "harness.storages.reliable.storage:ReliableStorage.epoch_ms", "* 1000)",
+        "harness.storages.reliable.storage:ReliableStorage._due_ms", "/ 1000)",
     ),
     Find(
         "schedule-order-by-microseconds", FILE, [b"c", b"a", b"b"],
