@@ -13,7 +13,7 @@ from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
     *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
-    *("node-crash", "node-pause", "failover", "partition", "connection-loss"),
+    *("node-crash", "node-pause", "failover", "partition", "connection-loss", "clock-skew"),
 )
 PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
 

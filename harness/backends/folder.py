@@ -12,7 +12,7 @@ Order, as huey/storage.py has it:
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, Backend, Halt
-from harness.backends.stock import DELIVERY_PROMISES, INTERRUPTED, ORDER_PROMISES
+from harness.backends.stock import DELIVERY_PROMISES, INTERRUPTED, ORDER_PROMISES, OWN_CLOCK
 from harness.protocols import KnownLimit
 
 _FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, FileStorage.dequeue)"
@@ -20,8 +20,16 @@ _FILE_BATCH = "read_schedule() renames and unlinks the files of all that is due 
 _SQL_POPPED = "dequeue() deletes the task's row (huey/storage.py, SqliteStorage.dequeue)"
 _SQL_BATCH = "read_schedule() deletes the rows of all that is due (huey/storage.py, SqliteStorage)"
 
-#: The only limit of order among all backends: which of a millisecond's tasks overtook which, a history cannot tell from
-#: other reasons, so it covers whatever is not first in, first out. Priorities it leaves alone.
+#: What is put by a slow clock comes in front of the rest.
+FILE_TIES = KnownLimit(
+    "ties-by-clock",
+    "fifo_inversions",
+    "clock-skew",
+    "a file is named by the wall clock of who enqueues (huey/storage.py, FileStorage.enqueue)",
+    "clock-behind",
+)
+#: The only limit of order that needs no fault: which of a millisecond's tasks overtook which, a history cannot tell
+#: from other reasons, so it covers whatever is not first in, first out. Priorities it leaves alone.
 ONE_MILLISECOND = KnownLimit(
     "one-millisecond",
     "fifo_inversions",
@@ -50,6 +58,7 @@ def _in_flight(popped: str, batch: str) -> tuple[KnownLimit, ...]:
         KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", popped, "worker-crash"),
         KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
         KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", batch, "scheduler-crash"),
+        OWN_CLOCK,
     )
 
 
@@ -77,7 +86,7 @@ BACKENDS.register("file")(
         order="priority-fifo",
         capabilities=PRIORITY,
         promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
-        limits=(*_in_flight(_FILE_POPPED, _FILE_BATCH), ONE_MILLISECOND),
+        limits=(*_in_flight(_FILE_POPPED, _FILE_BATCH), FILE_TIES, ONE_MILLISECOND),
         halts=(ONE_DESCRIPTOR,),
     )
 )

@@ -7,7 +7,7 @@ It promises what Huey's own storage does, as long as no server is struck. `clust
 from __future__ import annotations
 
 from harness.backends import BACKENDS, QUEUE, Backend
-from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES
+from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES, OWN_CLOCK
 from harness.protocols import KnownLimit, Promise
 
 #: redis-py-cluster ended with redis-py 3; it imports distutils, which left Python with 3.12.
@@ -56,7 +56,7 @@ def _register(name: str, limits: tuple[KnownLimit, ...], *, socket_timeout: int 
             topology="cluster",
             order="fifo",
             promises=_PROMISES,
-            limits=IN_FLIGHT + limits + FAILOVER,
+            limits=(*IN_FLIGHT, *limits, *FAILOVER, OWN_CLOCK),
             queue_key=f"huey.redis.{QUEUE}",
             kwargs={} if socket_timeout is None else {"socket_timeout": socket_timeout},
             also=(also,) if also else (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, QUEUE, SCHEDULE, Backend, Order
-from harness.backends.stock import APPENDFSYNC, DELIVERY_PROMISES, IN_FLIGHT, ORDER_PROMISES
+from harness.backends.stock import APPENDFSYNC, DELIVERY_PROMISES, IN_FLIGHT, ORDER_PROMISES, OWN_CLOCK, TIES
 
 
 def _register(name: str, huey: str, order: Order) -> None:
@@ -15,7 +15,7 @@ def _register(name: str, huey: str, order: Order) -> None:
             order=order,
             capabilities=PRIORITY if order == "priority-fifo" else SCHEDULE,
             promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
-            limits=IN_FLIGHT + APPENDFSYNC,
+            limits=(*IN_FLIGHT, *APPENDFSYNC, OWN_CLOCK, *((TIES,) if order == "priority-fifo" else ())),
             queue_key=f"huey.redis.{QUEUE}",
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, QUEUE, SCHEDULE, Backend, Order
-from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES
+from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES, OWN_CLOCK, TIES
 
 
 def _register(name: str, huey: str, topology: str, order: Order) -> None:
@@ -15,7 +15,7 @@ def _register(name: str, huey: str, topology: str, order: Order) -> None:
             order=order,
             capabilities=PRIORITY if order == "priority-fifo" else SCHEDULE,
             promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
-            limits=IN_FLIGHT + FAILOVER,
+            limits=(*IN_FLIGHT, *FAILOVER, OWN_CLOCK, *((TIES,) if order == "priority-fifo" else ())),
             queue_key=f"huey.redis.{{{QUEUE}}}" if topology == "cluster" else f"huey.redis.{QUEUE}",
         )
     )

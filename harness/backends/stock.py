@@ -60,6 +60,20 @@ IN_FLIGHT = (
     KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY + "; " + _REVOKE, "consumer-cut-off"),
 )
 
+_OWN_CLOCK = (
+    "a consumer goes by its own wall clock: Scheduler.loop takes from the schedule what is due by it "
+    "(huey/consumer.py), and Huey.execute runs what is (huey/api.py, read_schedule and ready_to_run)"
+)
+_TIES = (
+    "ties of priorities go by the wall clock of who enqueues, producer or scheduler (huey/storage.py, "
+    "RedisPriorityQueue.enqueue): one whose clock is slow gets in front of the others, one whose clock is fast behind"
+)
+
+#: Whatever the topology: whose clock is wrong takes the wrong tasks for due.
+OWN_CLOCK = KnownLimit("own-clock", "early", "clock-skew", _OWN_CLOCK, "clock-ahead")
+#: Where the queue is a sorted set.
+TIES = KnownLimit("ties-by-clock", "fifo_inversions", "clock-skew", _TIES, "clock-behind")
+
 #: On one server, with the persistence that most people run.
 APPENDFSYNC = tuple(
     KnownLimit("appendfsync-everysec", anomaly, "node-crash", _EVERYSEC, "primary-loss")

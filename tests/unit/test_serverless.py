@@ -22,7 +22,7 @@ from tests.unit.test_plugin import collected, pytest_in
 SCENARIOS = {path.stem: load(path)[0] for path in find_scenarios(None)}
 OF_WORKERS = {
     *("impatient-stop", "lease-outlived", "scheduler-crash", "steady", "worker-crash", "worker-pause"),
-    *("greenlets", "priority-backlog", "worker-process-kill", "worker-stop"),
+    *("clock-ahead", "clock-behind", "greenlets", "priority-backlog", "worker-process-kill", "worker-stop"),
 }
 APPLY = {
     "file": OF_WORKERS,
