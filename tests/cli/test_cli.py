@@ -241,9 +241,10 @@ def test_a_folder_that_cannot_be_written(run: Run, project: Path) -> None:
 def test_list(run: Run) -> None:
     ran = run("list", "faults")
     assert ran.code == 0
-    assert ran.out.startswith("kill ")
+    assert "\nkill " in f"\n{ran.out}"
     ran = run("list", "faults", "workloads")
-    assert "faults:\n  kill" in ran.out
+    assert ran.out.startswith("faults:\n  ")
+    assert "\n  kill " in ran.out
     assert "\n\nworkloads:\n  delays" in ran.out
 
 
