@@ -48,6 +48,8 @@ CASES = [
     case("latency", target="any-primary", **{"from": "consumer"}),
     case("latency", target="sentinel"),
     *(case("terminate", target="consumer", signal=name) for name in ("INT", "HUP")),
+    *(case("out-of-memory", target="primary-of-queue", policy=name) for name in ("allkeys-random", "volatile-lru")),
+    case("client-pause", target="primary-of-queue", mode="all", **{"for": "200ms"}),
 ]
 STATES = {"kill": NodeState.EXITED, "pause": NodeState.PAUSED, "terminate": NodeState.EXITED}
 
