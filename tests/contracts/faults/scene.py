@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from harness import clocks
 from harness.faults import FAULTS, Injection, Scene
+from harness.faults.asking import Question
 from harness.faults.child import children
 from harness.faults.reset import ResetSpec
 from harness.faults.toxic import ToxicSpec, links_of
@@ -66,10 +69,11 @@ class Watch:
     def __init__(self, root: Path, topology: Topology) -> None:
         self.acknowledged = 0
         self.popped_by = "consumer-1"
-        self.primary = topology.primary_of(KEY)
+        self.primary = topology.primary_of(KEY) if topology.nodes else None
         self._root, self._topology = root, topology
 
     def poll(self) -> None:
+        assert self.primary is not None
         self._topology.ask(self.primary, "LPUSH", KEY, self.acknowledged)
         self.acknowledged += 1
 
@@ -98,6 +102,19 @@ def agent(runtime: Runtime, name: str, index: int) -> Node:
     return node
 
 
+def furnish(topology: Topology) -> None:
+    """What clients would have made of the storage by then: a table, and a connection."""
+    if topology.kind == "folder":
+        with closing(sqlite3.connect(Path(str(topology.connection()["path"])) / "huey.db")) as database:
+            database.execute("create table task (id integer)")
+    elif topology.kind == "postgres":
+        node = topology.primary_of(KEY)
+        topology.ask(node, "create table task (id integer)")
+        Question(topology, node, "select pg_sleep(600)")  # until it is terminated, at the latest by a reset
+        sleeping = "select pid from pg_stat_activity where query = 'select pg_sleep(600)'"
+        wait_for(lambda: bool(topology.ask(node, sleeping)), 10, lambda: "a client to be connected")
+
+
 class Places:
     """Scenes of this session by runtime and topology, made when first asked for."""
 
@@ -115,6 +132,7 @@ class Places:
             self._scenes[where] = self._make(*where)
         scene = self._scenes[where]
         scene.topology.reset()
+        furnish(scene.topology)
         for node in scene.consumers.values():
             wait_for(lambda node=node: len(children(scene, node)) == 2, 10, lambda: "a consumer to fork")  # type: ignore[misc]
         return dataclasses.replace(scene, agents=Watch(scene.runtime.root, scene.topology))

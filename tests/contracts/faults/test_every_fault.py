@@ -49,6 +49,7 @@ CASES = [
     case("latency", target="sentinel"),
     *(case("terminate", target="consumer", signal=name) for name in ("INT", "HUP")),
     *(case("out-of-memory", target="primary-of-queue", policy=name) for name in ("allkeys-random", "volatile-lru")),
+    case("kill-backend", target="primary-of-queue", which="one"),
     case("client-pause", target="primary-of-queue", mode="all", **{"for": "200ms"}),
 ]
 STATES = {"kill": NodeState.EXITED, "pause": NodeState.PAUSED, "terminate": NodeState.EXITED}
