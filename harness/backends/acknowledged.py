@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from harness.backends import BACKENDS, PRIORITY, QUEUE, Backend
-from harness.backends.stock import APPENDFSYNC, ERASED
+from harness.backends.stock import APPENDFSYNC, ERASED, EVICTED
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
     *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
-    *("node-crash", "node-pause", "failover", "partition", "connection-loss", "clock-skew"),
+    *("node-crash", "node-pause", "failover", "partition", "connection-loss", "slow-link", "clock-skew", "refusal"),
 )
 PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
 
@@ -22,6 +22,9 @@ LIMITS = tuple(
         "erased-primary", anomaly, "data-loss", f"{ERASED}; WAIT counts replicas, and is no consensus", "empty-restart"
     )
     for anomaly in ("lost", "lost_in_flight", "duplicated")
+) + tuple(
+    KnownLimit("evicted", anomaly, "eviction", f"{EVICTED}; no client is told", "evicted")
+    for anomaly in ("lost", "lost_in_flight")
 )
 
 #: Seconds that a silent consumer keeps a task: longer than scheduling hiccups of a busy machine, short for a run.

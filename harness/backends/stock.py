@@ -39,6 +39,15 @@ ERASED = (
     "a primary that comes back empty before anyone fails over takes its replicas' data along (Redis docs: "
     "replication, Safety of replication when master has persistence turned off)"
 )
+EVICTED = (
+    "a server whose maxmemory-policy is not noeviction throws keys away when its memory runs out, each as a whole, and a "
+    "queue is one key or a few (Redis docs: eviction)"
+)
+_REFUSED = (
+    "Scheduler.loop (huey/consumer.py) logs what enqueue() raises and goes on: of what read_schedule() has removed, all "
+    "that a server refuses then (OOM, BUSY) is gone; and what a worker has taken is gone when what Huey.execute asks "
+    "before it runs it (huey/api.py, is_revoked) is refused"
+)
 _ASYNC = (
     "Redis acknowledges a write before any replica has it (Redis docs: replication; cluster specification, Write "
     "safety): what only the old primary knew is gone with it"
@@ -58,6 +67,8 @@ IN_FLIGHT = (
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-pause", _REPLY, "primary-pause"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY + "; " + _REVOKE, "consumer-cut-off"),
+    KnownLimit("popped-then-refused", "lost_in_flight", "refusal", _REFUSED, "out-of-memory"),
+    KnownLimit("evicted", "lost", "eviction", EVICTED, "evicted"),
 )
 
 _OWN_CLOCK = (

@@ -23,8 +23,8 @@ def info(topology: Topology, node: Node, section: str) -> dict[str, str]:
 class Question:
     """One command, sent at once by a thread of its own.
 
-    That ends with the answer, or when the control channel gives it up (0.5 s). The server goes on with what it has begun, whether
-    or not anybody still waits for it.
+    That ends with the answer, or when the control channel gives it up (0.5 s). The server goes on with what it has
+    begun, whether or not anybody still waits for it.
     """
 
     def __init__(self, topology: Topology, node: Node, *command: str | int) -> None:

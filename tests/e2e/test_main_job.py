@@ -38,8 +38,8 @@ def test_a_cluster_keeps_what_it_promises(tmp_path: Path, runtime: str, scenario
     assert {backend for _, backend in verdicts} == {"cluster", "cluster-alive"}
     for (scenario, _), verdict in verdicts.items():
         assert all(fault["landed"] and fault["healed"] for fault in verdict["faults"]), (scenario, verdict["faults"])
-        # What it is known for is one thing: a primary that comes back empty.
-        expected = "invalid" if scenario == "empty-restart" else "valid"
+        # What it is known for is two things: a primary that comes back empty, and one that throws keys away.
+        expected = "invalid" if scenario in ("empty-restart", "evicted") else "valid"
         assert verdict["validity"] == expected, (scenario, verdict["reasons"], verdict["checks"])
         assert not anomalies(verdict, covered=False), (scenario, verdict["checks"])
     assert sum(verdict["counts"]["acknowledged"] for verdict in verdicts.values()) >= 2_000 * len(scenarios)

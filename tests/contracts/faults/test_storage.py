@@ -59,7 +59,7 @@ def test_a_lock_file_is_held_until_it_is_let_go(scene_on: Callable[[str], Scene]
 def test_a_folder_that_nobody_has_used_yet_has_no_lock(scene_on: Callable[[str], Scene]) -> None:
     scene = scene_on("folder")
     (Path(str(scene.topology.connection()["path"])) / "huey.db").unlink()
-    with pytest.raises(HarnessError, match="neither a SQLite database nor a .lock"):
+    with pytest.raises(HarnessError, match=r"neither a SQLite database nor a \.lock"):
         aim(scene, "hold-lock", target="storage")
 
 
@@ -82,7 +82,7 @@ def test_without_eviction_what_is_queued_stays_and_may_be_taken(scene: Scene) ->
     primary = scene.topology.primary_of(KEY)
     injection = aim(scene, "out-of-memory", target="primary-of-queue")
     injection.inject()
-    with pytest.raises(HarnessError, match="OutOfMemory|OOM"):
+    with pytest.raises(HarnessError, match=r"OutOfMemory|OOM"):
         scene.agents.poll()
     assert scene.topology.ask(primary, "RPOP", KEY) == "0"
     assert scene.topology.ask(primary, "LLEN", KEY) == 49
