@@ -40,12 +40,12 @@ ERASED = (
     "replication, Safety of replication when master has persistence turned off)"
 )
 EVICTED = (
-    "a server whose maxmemory-policy is not noeviction throws keys away when its memory runs out, each as a whole, and a "
-    "queue is one key or a few (Redis docs: eviction)"
+    "a server whose maxmemory-policy is not noeviction throws keys away when its memory runs out, each as a whole, and "
+    "a queue is one key or a few (Redis docs: eviction)"
 )
 _REFUSED = (
-    "Scheduler.loop (huey/consumer.py) logs what enqueue() raises and goes on: of what read_schedule() has removed, all "
-    "that a server refuses then (OOM, BUSY) is gone; and what a worker has taken is gone when what Huey.execute asks "
+    "Scheduler.loop (huey/consumer.py) logs what enqueue() raises and goes on: of what read_schedule() has removed, "
+    "all that a server refuses then (OOM, BUSY) is gone; and what a worker has taken is gone when what Huey.execute asks "
     "before it runs it (huey/api.py, is_revoked) is refused"
 )
 _ASYNC = (
