@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.faults import FAULTS, Injection, Scene
+from harness.faults import FAULTS, Counting, Injection, Scene
 from harness.history import log
 from harness.history.log import LogWriter
 from harness.plan import Plan
@@ -113,6 +113,7 @@ class Nemesis:
             classes=injection.classes,
             landed=landed,
             landed_ns=time.monotonic_ns() if landed else None,
+            counts=_counted(injection),
         )
         self._active.append(_Active(record, injection, time.monotonic() + spec.for_))
 
@@ -127,7 +128,11 @@ class Nemesis:
         healed, proof = _seen(heal)
         self._write(log.HEALED if healed else log.NOT_HEALED, index)
         self._done[index] = replace(
-            active.record, healed=healed, heal_proof=proof, healed_ns=time.monotonic_ns() if healed else None
+            active.record,
+            healed=healed,
+            heal_proof=proof,
+            healed_ns=time.monotonic_ns() if healed else None,
+            counts=_counted(active.injection),
         )
 
     def _blank(self, index: int, now_ns: int, proof: str) -> FaultRecord:
@@ -140,6 +145,10 @@ class Nemesis:
 
     def _write(self, phase: int, index: int) -> None:
         self._log.write(log.INFO, log.NEMESIS, value=index, outcome=phase)
+
+
+def _counted(injection: Injection) -> dict[str, int]:
+    return dict(injection.counts) if isinstance(injection, Counting) else {}
 
 
 def _seen(act: Callable[[], str]) -> tuple[bool, str]:

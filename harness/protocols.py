@@ -275,6 +275,8 @@ class FaultRecord:
     in_flight: int = 0
     #: When it was seen to have landed; injecting may take a while.
     landed_ns: int | None = None
+    #: What the fault counted itself, by name, e.g. `acknowledged_by_primary_alone`.
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.protocols import Node, Runtime, Topology
 from harness.registry import Registry
@@ -97,6 +97,15 @@ class Injection(Protocol):
 
     def healed(self) -> str:
         """The proof that it healed. Raises HarnessError when that is not seen within its bound."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """An injection that counts something itself: its record then bears the numbers."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What was counted so far, by name."""
 
 
 class Fault(Protocol):

@@ -80,6 +80,7 @@ class Cluster:
         """Healthy and empty; whoever is primary by then stays it."""
         restore_links(self._runtime, self.nodes)
         bring_back(self._servers)
+        self._close_slots()
         self.wait_ready(30)
         for server in self._servers:
             if server.info("replication").get("role") == "master":
@@ -166,6 +167,14 @@ class Cluster:
                 return self._by_address[_address(line)].name
         return ""
 
+    def _close_slots(self) -> None:
+        """Call off every slot's move that was begun and not finished; what keys lie where is of no matter any more."""
+        for server in self._servers:
+            mine = next(line for line in _nodes(server) if "myself" in line[2])
+            if "master" in mine[2]:
+                for slot in open_slots(mine[8:]):
+                    server.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+
     def _empty(self) -> bool:
         return all(int(server.ask("DBSIZE")) == 0 for server in self._servers)
 
@@ -201,6 +210,11 @@ class Cluster:
 def _nodes(server: Server) -> list[list[str]]:
     """CLUSTER NODES: id, address@bus, flags, primary, ping, pong, epoch, link, slots… for each node."""
     return [line.split(" ") for line in str(server.ask("CLUSTER", "NODES")).splitlines()]
+
+
+def open_slots(slots: list[str]) -> list[int]:
+    """The slots that a node moves away (`[77->-id]`) or takes in (`[77-<-id]`), of its own line in CLUSTER NODES."""
+    return [int(one[1:].split("-", 1)[0]) for one in slots if one.startswith("[")]
 
 
 def _address(line: list[str]) -> str:

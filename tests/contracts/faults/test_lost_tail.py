@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.faults import Scene
+from harness.faults import Counting, Scene
 from harness.protocols import HarnessError
 from harness.topologies.server import wait_for
 
@@ -22,6 +22,8 @@ def test_of_a_lost_tail_nothing_is_left(scene: Scene) -> None:
     wait_for(lambda: primary(scene) == replica.spec.name, 10, lambda: "the replica to take over")
     injection.heal()
     assert replica.spec.name in injection.healed()
+    assert isinstance(injection, Counting)
+    assert injection.counts == {"acknowledged_by_primary_alone": scene.agents.acknowledged - 1}
     assert scene.agents.acknowledged >= 21
     # A cluster's node answers for its own slots alone: it is asked itself.
     assert scene.topology.ask(replica, "LLEN", KEY) == 1
