@@ -13,7 +13,7 @@ COMPARED = (
 #: Columns of the table by class of fault, as promises and limits name them (ARCHITECTURE.md).
 CLASSES = (
     *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
-    *("node-crash", "node-pause", "connection-loss", "failover", "resharding", "partition", "data-loss"),
+    *("node-crash", "node-pause", "connection-loss", "failover", "handover", "partition", "data-loss"),
 )
 
 

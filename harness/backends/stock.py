@@ -12,8 +12,8 @@ ORDER_PROMISES = {
 }
 
 DELIVERY_PROMISES = (
-    Promise("no-loss", ("none", "worker-pause", "graceful-stop", "resharding")),
-    Promise("no-duplicates", ("none", *_OF_WORKERS, "node-crash", "resharding")),
+    Promise("no-loss", ("none", "worker-pause", "graceful-stop", "handover")),
+    Promise("no-duplicates", ("none", *_OF_WORKERS, "node-crash", "handover")),
 )
 
 _POPPED = (

@@ -47,10 +47,10 @@ class FailoverSpec(FaultSpec):
 class FailoverInjection:
     """One such failover."""
 
-    classes = ("failover",)
-
     def __init__(self, spec: FailoverSpec, scene: Scene, draw: int) -> None:
         self._how, self._scene = spec.how, scene
+        # Only there the primary waits for the replica: nothing is excused by it.
+        self.classes = ("handover",) if self._is_cluster and spec.how == "plain" else ("failover",)
         self._old = one(spec.target, scene, draw)
         replicas = several("replica-of-queue", scene)
         #: Who is told: a cluster's replica itself; behind Sentinel any of those that watch.

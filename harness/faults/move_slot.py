@@ -38,7 +38,7 @@ class MoveSlotSpec(FaultSpec):
 class MoveSlotInjection:
     """One such move."""
 
-    classes = ("resharding",)
+    classes = ("handover",)
 
     def __init__(self, scene: Scene, source: Node, target: Node) -> None:
         self._scene, self._source, self._target = scene, source, target
