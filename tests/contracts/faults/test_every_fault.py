@@ -51,6 +51,7 @@ CASES = [
     *(case("out-of-memory", target="primary-of-queue", policy=name) for name in ("allkeys-random", "volatile-lru")),
     case("kill-backend", target="primary-of-queue", which="one"),
     case("client-pause", target="primary-of-queue", mode="all", **{"for": "200ms"}),
+    *(case("failover", target="primary-of-queue", how=how) for how in ("force", "takeover")),
 ]
 STATES = {"kill": NodeState.EXITED, "pause": NodeState.PAUSED, "terminate": NodeState.EXITED}
 
