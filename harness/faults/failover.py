@@ -52,6 +52,7 @@ class FailoverInjection:
         # Only there the primary waits for the replica: nothing is excused by it.
         self.classes = ("handover",) if self._is_cluster and spec.how == "plain" else ("failover",)
         self._old = one(spec.target, scene, draw)
+        self._landed = False
         replicas = several("replica-of-queue", scene)
         #: Who is told: a cluster's replica itself; behind Sentinel any of those that watch.
         self._told = replicas[draw % len(replicas)] if self._is_cluster else one("sentinel", scene, draw)
@@ -69,6 +70,7 @@ class FailoverInjection:
             if time.monotonic() - began > AGREE_TIMEOUT_S:
                 raise DeadlineExceeded(f"waited {AGREE_TIMEOUT_S:g} s for a new primary: {missing}")
             time.sleep(0.005)
+        self._landed = True
         new = topology.primary_of(self._scene.queue_key).spec.name
         took_ms = (time.monotonic() - began) * 1000
         return f"{new} has taken over from {self._name} within {took_ms:.0f} ms of being told, and all others say so"
@@ -77,14 +79,15 @@ class FailoverInjection:
         """Nothing: who has taken over stays primary."""
 
     def healed(self) -> str:
-        """See all servers agree, and the old primary follow another one."""
+        """See all servers agree, and the old primary follow another one, unless a later fault gave its place back."""
         topology = self._scene.topology
         topology.wait_ready(READY_TIMEOUT_S)
-        role = str(topology.ask(self._old, "ROLE")[0])
-        if role != "slave":
+        primary = topology.primary_of(self._scene.queue_key)
+        if primary is not self._old:
+            return f"all servers agree on {primary.spec.name}, and {self._name} is its replica"
+        if not self._landed:
             raise HarnessError(f"all servers agree that {self._name} is the primary still: nobody took over")
-        primary = topology.primary_of(self._scene.queue_key).spec.name
-        return f"all servers agree on {primary}, and {self._name} is its replica"
+        return f"all servers agree on {self._name} again: it has got its place back since"
 
     @property
     def _is_cluster(self) -> bool:

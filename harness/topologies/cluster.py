@@ -102,14 +102,15 @@ class Cluster:
         found = []
         for server in self._servers:
             try:
-                mine = next(line for line in _nodes(server) if "myself" in line[2])
+                lines = _nodes(server)
+                mine = next(line for line in lines if "myself" in line[2])
             except (RedisError, StopIteration):
                 found.append(Member(server.name, "silent"))
                 continue
             if "master" in mine[2]:
                 found.append(Member(server.name, "primary", " ".join(mine[8:])))
             else:
-                primary = self._name_of(server, mine[3])
+                primary = next((self._by_address[_address(line)].name for line in lines if line[0] == mine[3]), "")
                 found.append(Member(server.name, "replica", primary))
         return tuple(found)
 
@@ -160,12 +161,6 @@ class Cluster:
     def client_files(self) -> tuple[Path, ...]:
         """The authority's, where the servers speak TLS."""
         return (self._access.ca_file,) if self._access.ca_file else ()
-
-    def _name_of(self, server: Server, identity: str) -> str:
-        for line in _nodes(server):
-            if line[0] == identity:
-                return self._by_address[_address(line)].name
-        return ""
 
     def _close_slots(self) -> None:
         """Call off every slot's move that was begun and not finished; what keys lie where is of no matter any more."""

@@ -34,6 +34,18 @@ def test_who_stays_primary_was_not_failed_over(scene: Scene) -> None:
         injection.healed()
 
 
+def test_who_got_his_place_back_meanwhile_is_well_too(scene: Scene) -> None:
+    first, before = aim(scene, "failover", target="primary-of-queue"), primary(scene)
+    first.inject()
+    scene.topology.wait_ready(10)  # nobody takes over from a primary that he is not linked to
+    second = aim(scene, "failover", target="primary-of-queue")
+    second.inject()
+    for injection in (first, second):
+        injection.heal()
+    assert f"{before} again" in first.healed()
+    assert second.healed().startswith(f"all servers agree on {before}")
+
+
 def test_one_server_has_nobody_to_take_over() -> None:
     spec = FAULTS.get("failover").spec.model_validate(
         {"kind": "failover", "target": "primary-of-queue", "at": {"elapsed": "0s"}}
