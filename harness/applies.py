@@ -19,6 +19,7 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
     """Why the scenario does not apply to that backend, for a person to read; None where it does."""
     if backend.unfit:
         return backend.unfit
+    faults = scenario.possible_faults
     if scenario.topologies is not None and backend.topology not in scenario.topologies:
         return f"it is for the topologies {', '.join(scenario.topologies)}, and this is {backend.topology}"
     if (why := _why_not_secured(scenario.topology, backend.topology)) is not None:
@@ -26,9 +27,9 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
     missing = type(scenario.workload).requires - backend.capabilities
     if missing:
         return f"its workload needs {', '.join(sorted(missing))}, which {backend.name} does not have"
-    if backend.only_server_faults and all(fault.target in _AGENTS for fault in scenario.faults):
+    if backend.only_server_faults and all(fault.target in _AGENTS for fault in faults):
         return f"none of its faults strikes servers, and otherwise {backend.name} is like others"
-    for fault in scenario.faults:
+    for fault in faults:
         why = _why_not_struck(fault, backend)
         if why is not None:
             return why
@@ -36,7 +37,7 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
         return "its workers are processes, and what is queued in the memory of one process no other one sees"
     if backend.in_one_process and scenario.consumers.worker_type == "greenlet":
         return "its workers are greenlets, and the producers that share their one process are threads"
-    if backend.forgets and (scenario.faults or scenario.competing):
+    if backend.forgets and (faults or scenario.competing):
         return "of a storage that forgets, nothing is ever queued or in anyone's hands that could be struck, or compete"
     return None
 

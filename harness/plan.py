@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.backends import Backend, Halt
+from harness.composition import compose
 from harness.faults import FAULTS
 from harness.protocols import KnownLimit, Promise
 from harness.scenario import Scenario, TopologySpec, scenario_model
@@ -124,8 +125,10 @@ def draw_plan(
         producers.append(ProducerPlan(f"producer-{i}", first, count, rate, draw.getrandbits(32)))
         first += count
     topology = _sized(scenario.topology, backend)
+    faults = compose(scenario, draw, scale)
     return Plan(
-        scenario=scenario.model_copy(update={"topology": topology}),
+        # All faults one by one: who runs, replays or reports a plan need not know how they came about.
+        scenario=scenario.model_copy(update={"topology": topology, "faults": faults, "nemesis": None}),
         backend=_with_replicas(backend, topology.replicas),
         seed=seed,
         runtime=runtime,
@@ -133,7 +136,7 @@ def draw_plan(
         scale=scale,
         producers=tuple(producers),
         consumers=tuple(f"consumer-{i}" for i in range(1 if backend.in_one_process else scenario.consumers.count)),
-        faults=tuple(FaultPlan(i, draw.getrandbits(16)) for i in range(len(scenario.faults))),
+        faults=tuple(FaultPlan(i, draw.getrandbits(16)) for i in range(len(faults))),
         version=version,
         requires=requires,
     )

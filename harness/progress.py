@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from harness.history.log import LogTail
 #: A scheduler looks once a second, and skips a turn when it is late (huey/consumer.py, Scheduler.loop).
 SCHEDULER_NS = 3_000_000_000
 _HUEY_PROCESS = re.compile(r"w[0-9]+|scheduler")
+#: Under these names is written what the server reports on its own account (agents/acknowledged.py).
+_OF_SERVER = re.compile(r"/server(/|\Z)")
 
 
 @dataclass
@@ -41,8 +44,14 @@ class Progress:
     #: Tasks that schedulers took from the schedule, and the agent whose scheduler was the last to take any.
     popped: int = 0
     popped_by: str = ""
+    #: Tasks that were put into the queue, and that nobody has taken out.
+    queued: int = 0
+    #: Leases that ran out, as far as the server has told of it.
+    leases_expired: int = 0
     _acknowledged: set[int] = field(default_factory=set)
     _done: set[int] = field(default_factory=set)
+    _put: set[int] = field(default_factory=set)
+    _taken: set[int] = field(default_factory=set)
     _tails: dict[Path, LogTail] = field(default_factory=dict)
     _workers: dict[Path, _Worker] = field(default_factory=dict)
     _last_ns: dict[str, int] = field(default_factory=dict)
@@ -71,6 +80,8 @@ class Progress:
                     if record.value > 0:
                         self.popped += record.value
                         self.popped_by = tail.name.partition("/")[0]
+                if record.f == log.REQUEUE and record.type == log.OK and _OF_SERVER.search(tail.name):
+                    self.leases_expired += 1
             if record is not None:
                 agent = tail.name.partition("/")[0]
                 self._last_ns[agent] = max(self._last_ns.get(agent, 0), record.time)
@@ -83,6 +94,8 @@ class Progress:
             if record.f == log.ENQUEUE and record.type != log.INVOKE:
                 worker.batch = max(worker.batch - 1, 0)
             if record.type == log.OK:
+                if record.f == log.ENQUEUE:
+                    self._count_queued(record.task, self._put, self._taken, 1)
                 self._acknowledged.add(record.task)
                 self.acknowledged = len(self._acknowledged)
         elif record.f == log.COMPLETE:
@@ -93,6 +106,8 @@ class Progress:
                     self._done.add(record.task)
                     self.completed = len(self._done)
         elif record.f == log.DEQUEUE:
+            if record.type == log.OK:
+                self._count_queued(record.task, self._taken, self._put, -1)
             worker.dequeues = True
             worker.holds = record.type == log.OK
             if record.type == log.INVOKE:
@@ -100,6 +115,35 @@ class Progress:
             else:
                 empty = record.type == log.FAIL and record.error == log.E_NONE
                 worker.found_nothing_from_ns = worker.asked_ns if empty else 0
+
+    def _count_queued(self, task: int, seen: set[int], other: set[int], change: int) -> None:
+        """A task was put, or taken: each counts once, in whichever order the logs are read."""
+        if task in seen:
+            return
+        seen.add(task)
+        if change > 0:
+            self.queued += task not in other
+        elif task in other:
+            self.queued -= 1
+
+    def in_hand(self) -> Mapping[str, int]:
+        """By consumer, how many of its workers have a task in hand."""
+        workers = {
+            tuple(tail.name.split("/")[:2]) for tail, worker in self._newest() if worker.holds and "/" in tail.name
+        }
+        return Counter(agent for agent, _ in workers)
+
+    def batches(self) -> Mapping[str, int]:
+        """By consumer, how many tasks its scheduler took from the schedule and has not enqueued yet."""
+        return {tail.name.partition("/")[0]: worker.batch for tail, worker in self._newest() if worker.batch}
+
+    def _newest(self) -> Iterable[tuple[LogTail, _Worker]]:
+        """Of each worker, its last log: earlier ones are of processes that are gone."""
+        newest: dict[str, Path] = {}
+        for path, tail in self._tails.items():
+            if tail.name not in newest or tail.newest_ns > self._tails[newest[tail.name]].newest_ns:
+                newest[tail.name] = path
+        return [(self._tails[path], self._workers[path]) for path in newest.values()]
 
     def last_record_ns(self, agent: str) -> int:
         """When that agent last wrote something; 0 = never."""

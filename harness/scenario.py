@@ -39,6 +39,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h)")
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 DURATION_MAX_S = 3600.0
+#: Faults of one run, repeated and drawn ones included.
+FAULTS_MAX = 100
 
 #: The patterns in words, to be read after `must be`. A validator's message that begins with `must` is shown
 #: with the field before and the value behind it.
@@ -110,7 +112,7 @@ class Model(BaseModel):
 
 
 class Trigger(Model):
-    """When a fault strikes: as soon as the workload has come this far. Exactly one is given."""
+    """When a fault strikes: as soon as this holds. Exactly one is given, and `later` where it is to be put off."""
 
     acknowledged: Share | None = Field(
         default=None, description="share of the workload's tasks whose enqueue has returned"
@@ -122,10 +124,34 @@ class Trigger(Model):
         "last of them are in a scheduler's hands",
     )
     elapsed: Duration | None = Field(default=None, description="time since the workload began")
+    held: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="while so many workers of one consumer have a task in hand; that consumer is meant"
+    )
+    batch: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="while a scheduler has in hand so many tasks that it took from the schedule; its consumer is meant",
+    )
+    queued: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="while so many tasks are in the queue: acknowledged, due, and in nobody's hands"
+    )
+    lease_expired: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="right after so many leases have run out; only storages that acknowledge have leases"
+    )
+    later: Duration = Field(
+        default=0.0, description="how long after that; what holds for a while only must then hold again"
+    )
 
     def model_post_init(self, context: Any, /) -> None:
-        if sum(value is not None for value in (self.acknowledged, self.completed, self.popped, self.elapsed)) != 1:
-            raise ValueError("give exactly one of acknowledged, completed, popped, elapsed")
+        ways = [name for name in type(self).model_fields if name != "later"]
+        if sum(getattr(self, name) is not None for name in ways) != 1:
+            raise ValueError(f"give exactly one of {', '.join(ways)}")
+
+
+class Repeat(Model):
+    """The same fault again and again."""
+
+    times: Annotated[int, Field(ge=2, le=FAULTS_MAX)] = Field(description="how often in all")
+    every: Duration = Field(description="how long from one strike to the next")
 
 
 class FaultSpec(Model):
@@ -139,6 +165,7 @@ class FaultSpec(Model):
         default=1,
         description="how much must have been in flight when it struck, for the run to prove anything",
     )
+    repeat: Repeat | None = Field(default=None, description="strike several times")
 
     #: Roles it can strike.
     targets: ClassVar[tuple[str, ...]] = ()
@@ -242,6 +269,23 @@ class Liveness(Model):
     )
 
 
+class NemesisSpec(Model):
+    """Faults at random: the plan draws from the seed which of a mix strikes when, and for how long."""
+
+    mix: list[Any]
+    every: Duration = Field(
+        default=2.0, description="how far apart they strike; drawn anew each time, from half of it to one and a half"
+    )
+    for_: Duration = Field(
+        default=6.0,
+        alias="for",
+        description="how long after the workload began the last may strike; multiplied by --huey-scale, as tasks are",
+    )
+    at_once: Annotated[int, Field(ge=1, le=8)] = Field(
+        default=2, description="how many are meant to be in force at once; the next waits for the end of one"
+    )
+
+
 class ScenarioBase(Model):
     """One question to a backend: a workload, the faults it meets, and what must hold."""
 
@@ -254,12 +298,25 @@ class ScenarioBase(Model):
     topology: TopologySpec = TopologySpec()
     consumers: Consumers = Consumers()
     workload: Any
-    faults: list[Any] = Field(default_factory=list, max_length=100)
+    faults: list[Any] = Field(default_factory=list, max_length=FAULTS_MAX)
+    nemesis: Any = None
     liveness: Liveness = Liveness()
     competing: Annotated[int, Field(ge=0)] = Field(
         default=0,
         description="how many dequeues must have had a choice between priorities, for order to be proven",
     )
+
+    @field_validator("faults")
+    @classmethod
+    def _few(cls, faults: list[Any]) -> list[Any]:
+        if sum(fault.repeat.times if fault.repeat else 1 for fault in faults) > FAULTS_MAX:
+            raise ValueError(f"must be {FAULTS_MAX} at most, those that are repeated counted as often")
+        return faults
+
+    @property
+    def possible_faults(self) -> list[FaultSpec]:
+        """All that may strike, whatever is drawn."""
+        return [*self.faults, *(self.nemesis.mix if self.nemesis else ())]
 
 
 Scenario = ScenarioBase
@@ -283,6 +340,13 @@ def build_model(faults: Sequence[type[FaultSpec]], workloads: Sequence[type[Work
         return Annotated[Union[tuple(models)], Field(discriminator="kind")]  # noqa: UP007 - built at run time
 
     fault_list: Any = list[joined(faults)]  # type: ignore[misc]
+    mix: Any = list[joined([_in_a_mix(fault) for fault in faults])]  # type: ignore[misc]
+    nemesis: Any = create_model(
+        "Nemesis",
+        __base__=NemesisSpec,
+        __doc__=NemesisSpec.__doc__,
+        mix=(mix, Field(min_length=1, max_length=FAULTS_MAX, description="what it draws from; each is as likely")),
+    )
     return create_model(
         "Scenario",
         __base__=ScenarioBase,
@@ -290,6 +354,28 @@ def build_model(faults: Sequence[type[FaultSpec]], workloads: Sequence[type[Work
         workload=(joined(workloads), Field(description="what producers submit")),
         faults=(
             fault_list,
-            Field(default_factory=list, max_length=100, description="what is done to the run, and when"),
+            Field(default_factory=list, max_length=FAULTS_MAX, description="what is done to the run, and when"),
+        ),
+        nemesis=(nemesis | None, Field(default=None, description="what is done to the run at random")),
+    )
+
+
+def _in_a_mix(fault: type[FaultSpec]) -> type[FaultSpec]:
+    """The same fault where its moment is drawn: it has none of its own."""
+    drawn: Any = (None, Field(default=None, description="drawn"))
+    made: type[FaultSpec] = create_model(
+        f"{fault.__name__}InMix",
+        __base__=fault,
+        __doc__=fault.__doc__,
+        at=drawn,
+        repeat=drawn,
+        for_=(
+            Duration,
+            Field(
+                default=fault.model_fields["for_"].default,
+                alias="for",
+                description="how long it lasts; drawn from half of it to one and a half",
+            ),
         ),
     )
+    return made

@@ -71,6 +71,10 @@ class Scene:
     stops_are_timed: bool = False
     #: None where no fault of this run asks for it.
     poisons: Poisons | None = None
+    #: Names of the nodes and agents that faults in force have struck already.
+    struck: frozenset[str] = frozenset()
+    #: The consumers whose state the fault waited for: one of them is meant. Empty = any.
+    meant: frozenset[str] = frozenset()
 
     @property
     def nodes(self) -> Mapping[str, Node]:

@@ -17,6 +17,7 @@ class ChildKill:
 
     def __init__(self, scene: Scene, role: str, draw: int) -> None:
         consumers = up(several("consumer", scene))
+        consumers = [node for node in consumers if node.spec.name in scene.meant] or consumers
         if role == "scheduler":
             consumers = [node for node in consumers if node.spec.name == scene.agents.popped_by] or consumers
         self._scene, self._role = scene, role

@@ -37,16 +37,18 @@ AGENT_TIMEOUT_S = 20.0
 def one(role: str, scene: Scene, draw: int) -> Node:
     """The one node of that role; of several, the one that the draw falls on. Raises HarnessError.
 
-    Of agents, one that has not ended. If a consumer has nothing in hand it is given a moment to get something: to
-    strike an idle one proves nothing.
+    One that no fault in force has struck already, where there is one; of these, one that is meant. Of agents, one that
+    has not ended; if a consumer has nothing in hand it is given a moment to get something: to strike an idle one proves
+    nothing. (Not while other faults are in force: they may be why it has nothing, and wait to be healed.)
     """
     found = several(role, scene)
+    found = [node for node in found if node.spec.name not in scene.struck] or found
+    found = [node for node in found if node.spec.name in scene.meant] or found
     if role in (*AGENT_ROLES, *PRODUCER_ROLES):
         found = up(found)
     node = found[draw % len(found)]
-    if role not in AGENT_ROLES:
-        return node
-    wait_busy(scene, node)
+    if role in AGENT_ROLES and not scene.struck:
+        wait_busy(scene, node)
     return node
 
 

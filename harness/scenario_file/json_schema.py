@@ -79,7 +79,8 @@ def _as_written(default: Any, field: dict[str, Any], definitions: dict[str, Any]
 
 def _require_kinds(made: dict[str, Any], definitions: dict[str, Any]) -> None:
     """Where kinds are told apart by `kind`, it must be there, also if a model has a default for it."""
-    for field in made["properties"].values():
+    fields = [field for part in (made, *definitions.values()) for field in part.get("properties", {}).values()]
+    for field in fields:
         union = field.get("items", field)
         for reference in union.get("discriminator", {}).get("mapping", {}).values():
             kind = definitions[reference.removeprefix("#/$defs/")]

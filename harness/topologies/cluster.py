@@ -133,7 +133,10 @@ class Cluster:
         """The replicas of that owner, as it sees them."""
         primary = self.primary_of(key)
         server = next(server for server in self._servers if server.node is primary)
-        lines = _nodes(server)
+        try:
+            lines = _nodes(server)
+        except RedisError as error:
+            raise HarnessError(f"{server.name}, whose replicas were asked for, does not answer: {error}") from error
         identity = next(line[0] for line in lines if "myself" in line[2])
         return tuple(self._by_address[_address(line)].node for line in lines if line[3] == identity)
 

@@ -232,7 +232,8 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "trigger is no mapping": (
         put("{acknowledged: 40%}", "40%"),
         "12:9",
-        "`at` must be a mapping of acknowledged, completed, popped, elapsed, not '40%'",
+        "`at` must be a mapping of acknowledged, completed, popped, elapsed, held, batch, queued, lease_expired, "
+        "later, not '40%'",
     ),
     "empty trigger": (
         put("{acknowledged: 40%}", "{}"),
@@ -288,16 +289,18 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
         "s.yaml:2:7: `name` must be a name of lower-case letters, digits and hyphens, 64 characters at most, "
         "not 'Two Words'. Write two-words",
         "s.yaml:3:1: unknown field `ask`. Did you mean `asks`? There are: apiVersion, name, asks, topologies, "
-        "topology, consumers, workload, faults, liveness, competing",
+        "topology, consumers, workload, faults, nemesis, liveness, competing",
         "s.yaml:4:18: `kind` must be one of plain, ranked, not 'plane'. Did you mean 'plain'?",
         "s.yaml:4:32: `tasks` must be a whole number from 1 to 10000000, not 'many'",
         "s.yaml:6:12: `kind` must be one of cut-off, kill, not 'kil'. Did you mean 'kill'?",
         "s.yaml:6:25: `target` must be one of primary-of-queue, consumer, not 'customer'. Did you mean 'consumer'?",
-        "s.yaml:6:39: `at`: give exactly one of acknowledged, completed, popped, elapsed",
+        "s.yaml:6:39: `at`: give exactly one of acknowledged, completed, popped, elapsed, held, batch, queued, "
+        "lease_expired",
         "s.yaml:6:48: `for` must be a duration of at most 1h, as a number and a unit such as 500ms, 3s, 2min, "
         "not 3. Write 3s, with the unit",
         "s.yaml:7:5: `target` is missing (whom it strikes, by role; one of consumer, minority)",
-        "s.yaml:7:40: unknown field `frm`. Did you mean `from`? There are: kind, target, at, for, in_flight, from",
+        "s.yaml:7:40: unknown field `frm`. Did you mean `from`? There are: kind, target, at, for, in_flight, repeat, "
+        "from",
         "s.yaml:10:7: the [ that opens here is never closed",
     ]
 
