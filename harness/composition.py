@@ -43,7 +43,7 @@ def _at_random(nemesis: NemesisSpec, draw: random.Random, scale: float, most: in
         at_s = round(at_s, 3)
         one: FaultSpec = draw.choice(nemesis.mix)
         for_s = round(draw.uniform(0.5, 1.5) * one.for_, 3)
-        ends_s.append(at_s + for_s)
+        ends_s.append(round(at_s + for_s, 3))
         yield _alone(one, at_s, for_s)
 
 

@@ -5,8 +5,9 @@ then do all servers agree, and all agents work. What strikes the same victim:
 
 - Links that several faults cut are open again when the last of them has let go (`links.py`).
 - A fault that cuts links goes together with any other on the same node.
-- Of all others only one has a victim at a time: a second one is put off until something has been undone. So is one that
-  finds no target while others are in force. Put off for good, it did not land.
+- Of all others only one has a victim at a time, until it was seen healed: one that was only just started again cannot be
+  told to stop. A second one is put off until something has been undone, or healed. So is one that finds no target
+  while others are in force. Put off for good, it did not land.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Nemesis:
     def step(self) -> None:
         """Strike what is due, undo what is over, and see it healed when nothing is in force."""
         for index in list(self._pending):
-            if index not in self._put_off and self._moments.due(index, self._spec(index).at, self._struck):
+            if index not in self._put_off and self._moments.due(index, self._spec(index).at, self._victims):
                 self._strike(index)
             # To inject may have taken a while.
             self._undo_what_is_over()
@@ -100,9 +101,14 @@ class Nemesis:
         self._log.close()
 
     @property
-    def _struck(self) -> frozenset[str]:
-        """All whom faults in force have struck."""
-        return frozenset(name for one in self._in_force for name in one.record.struck)
+    def _victims(self) -> frozenset[str]:
+        """All whom faults have struck that are in force, or of whom it was not seen yet that they are well."""
+        return frozenset(name for one in self._not_well for name in one.record.struck)
+
+    @property
+    def _not_well(self) -> list[_Struck]:
+        undone = (one for one in self._undone if not _cuts_links(self._spec(one.record.index)))
+        return [*self._in_force, *undone]
 
     def _spec(self, index: int) -> FaultSpec:
         spec: FaultSpec = self._plan.scenario.faults[index]
@@ -110,13 +116,13 @@ class Nemesis:
 
     def _strike(self, index: int) -> None:
         spec = self._spec(index)
-        meant = self._moments.meant(spec.at, self._struck)
-        scene = replace(self._scene, runtime=self._links.view(index), struck=self._struck, meant=meant)
+        meant = self._moments.meant(spec.at, self._victims)
+        scene = replace(self._scene, runtime=self._links.view(index), struck=self._victims, meant=meant)
         try:
             injection = FAULTS.get(spec.kind).aim(spec, scene, self._plan.faults[index].draw)
             self._must_be_free(spec, injection)
         except HarnessError as error:
-            if self._in_force:  # which may be why
+            if self._in_force or self._undone:  # which may be why
                 self._put_off[index] = str(error)
                 return
             self._pending.remove(index)
@@ -138,10 +144,10 @@ class Nemesis:
         self._in_force.append(_Struck(record, injection, time.monotonic() + spec.for_))
 
     def _must_be_free(self, spec: FaultSpec, injection: Injection) -> None:
-        """Raise HarnessError where another fault in force has a victim of this one, and both are of its processes."""
+        """Raise HarnessError where another fault still has a victim of this one, and both are of its processes."""
         if _cuts_links(spec):
             return
-        for one in self._in_force:
+        for one in self._not_well:
             common = set(one.record.struck) & set(injection.struck)
             if common and not _cuts_links(self._spec(one.record.index)):
                 raise HarnessError(f"fault {one.record.index} ({one.record.kind}) had {', '.join(sorted(common))}")
@@ -172,6 +178,7 @@ class Nemesis:
         while self._undone:
             one = self._undone.pop(0)
             self._healed(one, *_seen(one.injection.healed))
+            self._put_off.clear()  # they look again
 
     def _healed(self, one: _Struck, healed: bool, proof: str) -> None:
         index = one.record.index

@@ -71,7 +71,7 @@ class Scene:
     stops_are_timed: bool = False
     #: None where no fault of this run asks for it.
     poisons: Poisons | None = None
-    #: Names of the nodes and agents that faults in force have struck already.
+    #: Names of the nodes and agents that other faults have struck, and that are not well again yet.
     struck: frozenset[str] = frozenset()
     #: The consumers whose state the fault waited for: one of them is meant. Empty = any.
     meant: frozenset[str] = frozenset()

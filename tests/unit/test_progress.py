@@ -222,3 +222,55 @@ def test_starts_are_counted_by_agent(tmp_path: Path, progress: Progress) -> None
     for name in ("consumer-1.0.start", "consumer-1.1.start", "consumer-10.0.start"):
         (tmp_path / name).touch()
     assert [progress.starts(agent) for agent in ("consumer-1", "consumer-10", "consumer-2")] == [2, 1, 0]
+
+
+def test_workers_of_a_consumer_that_have_a_task_in_hand(tmp_path: Path, progress: Progress) -> None:
+    one, also, other = (worker(tmp_path, f"consumer-{name}") for name in ("0/w1", "0/w1/next", "1/w1"))
+    asked(one, log.OK)
+    progress.poll()
+    assert progress.in_hand() == {"consumer-0": 1}
+    one.write(log.OK, log.COMPLETE, 1)
+    asked(also, log.OK)
+    asked(other, log.OK)
+    asked(worker(tmp_path, "consumer-1/w2"), log.OK)
+    progress._listed_ns = 0.0  # a new file is looked for only now and then
+    progress.poll()
+    assert progress.in_hand() == {"consumer-0": 1, "consumer-1": 2}
+    # Started anew: what its former self had in hand, it has not.
+    asked(LogWriter(tmp_path / "again.log", "consumer-0/w1/next", incarnation=1), log.FAIL)
+    progress._listed_ns = 0.0
+    progress.poll()
+    assert progress.in_hand() == {"consumer-1": 2}
+
+
+def test_a_batch_in_a_schedulers_hands(tmp_path: Path, progress: Progress) -> None:
+    own = worker(tmp_path, "consumer-1/scheduler")
+    own.write_list(log.OK, log.READ_SCHEDULE, [1, 2, 3])
+    progress.poll()
+    assert progress.batches() == {"consumer-1": 3}
+    for task in (1, 2, 3):
+        own.write(log.OK, log.ENQUEUE, task)
+    progress.poll()
+    assert progress.batches() == {}
+
+
+def test_what_is_in_the_queue_in_whichever_order_logs_are_read(tmp_path: Path, progress: Progress) -> None:
+    taker, putter = worker(tmp_path, "a/w1"), worker(tmp_path, "producer-0")
+    taker.write(log.OK, log.DEQUEUE, 1)
+    for task in (1, 2, 3, 3):
+        putter.write(log.OK, log.ENQUEUE, task)
+    putter.write(log.INFO, log.ENQUEUE, 4)
+    putter.write(log.OK, log.SCHEDULE, 5, eta=1)
+    progress.poll()
+    assert progress.queued == 2
+    taker.write(log.OK, log.DEQUEUE, 2)
+    taker.write(log.OK, log.DEQUEUE, 4)  # it was put after all
+    progress.poll()
+    assert progress.queued == 1
+
+
+def test_leases_that_ran_out_are_those_that_the_server_tells_of(tmp_path: Path, progress: Progress) -> None:
+    for name in ("consumer-0/w1", "consumer-0/w1/server", "consumer-0/w2/server/1"):
+        worker(tmp_path, name).write(log.OK, log.REQUEUE, 1)
+    progress.poll()
+    assert progress.leases_expired == 2
