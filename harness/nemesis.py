@@ -5,9 +5,9 @@ then do all servers agree, and all agents work. What strikes the same victim:
 
 - Links that several faults cut are open again when the last of them has let go (`links.py`).
 - A fault that cuts links goes together with any other on the same node.
-- Of all others only one has a victim at a time, until it was seen healed: who was only just started again cannot be told
-  to stop. A second one is put off until something has been undone, or healed. So is one that finds no target while
-  others are in force. Put off for good, it did not land.
+- Of all others only one has a victim at a time, until it was seen healed: who was only just started again cannot be
+  told to stop. A second one is put off until something has been undone, or healed. So is one that finds no target
+  while others are in force. Put off for good, it did not land.
 """
 
 from __future__ import annotations
