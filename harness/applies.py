@@ -5,12 +5,11 @@ from __future__ import annotations
 from packaging.version import Version
 
 from harness.backends import Backend
-from harness.faults.targets import CONSUMER_ROLES, PRODUCER_ROLES, SERVER_ROLES
+from harness.faults.targets import CLIENT_ROLES, PRODUCER, SERVER_GROUPS, SERVER_ROLES
 from harness.scenario import FaultSpec, Scenario, TopologySpec
 
 #: Topologies with servers, hence with links that can be cut.
 _SERVED = frozenset[str]().union(*SERVER_ROLES.values())
-_AGENTS = frozenset({*CONSUMER_ROLES, *PRODUCER_ROLES})
 #: Types of workers, in words.
 WORKERS = {"thread": "threads", "process": "processes", "greenlet": "greenlets"}
 
@@ -27,7 +26,7 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
     missing = type(scenario.workload).requires - backend.capabilities
     if missing:
         return f"its workload needs {', '.join(sorted(missing))}, which {backend.name} does not have"
-    if backend.only_server_faults and all(fault.target in _AGENTS for fault in faults):
+    if backend.only_server_faults and all(fault.target in CLIENT_ROLES for fault in faults):
         return f"none of its faults strikes servers, and otherwise {backend.name} is like others"
     for fault in faults:
         why = _why_not_struck(fault, backend)
@@ -62,10 +61,13 @@ def why_not_with(scenario: Scenario, backend: Backend, huey: str) -> str | None:
 
 
 def _why_not_struck(fault: FaultSpec, backend: Backend) -> str | None:
-    if fault.target in SERVER_ROLES and backend.topology not in SERVER_ROLES[fault.target]:
+    servers = {**SERVER_ROLES, **SERVER_GROUPS}
+    if fault.target in servers and backend.topology not in servers[fault.target]:
         return f"{fault.kind} strikes a {fault.target}, and the topology {backend.topology} has none"
     if "links" in fault.needs and backend.topology not in _SERVED:
         return f"{fault.kind} cuts links to servers, and the topology {backend.topology} has none"
     if backend.in_one_process and fault.ends:
         return f"{fault.kind} would end the one process whose memory is the queue, and with it all that could be asked"
+    if backend.in_one_process and fault.target == PRODUCER:
+        return f"{fault.kind} strikes a producer, and here producers are threads of the one process with all the others"
     return fault.why_not(backend.topology, backend.huey)

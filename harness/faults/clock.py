@@ -15,7 +15,7 @@ from harness import clocks
 from harness.clocks import Reading, Setting
 from harness.faults import FAULTS, Scene
 from harness.faults.process import OneProcess
-from harness.faults.targets import AGENT_ROLES, AGENT_TIMEOUT_S, PRODUCER_ROLES, one
+from harness.faults.targets import AGENT_ROLES, AGENT_TIMEOUT_S, PRODUCER, one
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import Duration, FaultSpec
 
@@ -34,7 +34,7 @@ class ClockSpec(FaultSpec):
     rate: Annotated[float, Field(ge=0.1, le=10)] = Field(
         1.0, description="how fast it runs from then on; 1.5 = three seconds in two"
     )
-    targets: ClassVar = (*PRODUCER_ROLES, *AGENT_ROLES)
+    targets: ClassVar = (PRODUCER, *AGENT_ROLES)
     #: Not where all agents are one process, with one clock.
     topologies: ClassVar = frozenset({"standalone", "sentinel", "cluster", "postgres", "folder"})
     sets_clocks: ClassVar = True

@@ -8,19 +8,27 @@ from collections.abc import Mapping
 from harness.faults import Scene
 from harness.protocols import HarnessError, Node, NodeState
 
-#: Roles of servers and where there are such.
+_SERVED = frozenset({"standalone", "sentinel", "cluster", "postgres"})
+#: Roles of one server and where there are such.
 SERVER_ROLES: Mapping[str, frozenset[str]] = {
-    "primary-of-queue": frozenset({"standalone", "sentinel", "cluster", "postgres"}),
+    "primary-of-queue": _SERVED,
     "replica-of-queue": frozenset({"sentinel", "cluster"}),
-    "any-primary": frozenset({"standalone", "sentinel", "cluster", "postgres"}),
+    "any-primary": _SERVED,
     "any-replica": frozenset({"sentinel", "cluster"}),
     "sentinel": frozenset({"sentinel"}),
 }
+#: Several servers that are struck at once: all of them; as many sentinels as leave no majority to agree on a failover.
+SERVER_GROUPS: Mapping[str, frozenset[str]] = {"nodes": _SERVED, "quorum": frozenset({"sentinel"})}
 AGENT_ROLES = ("consumer",)
-PRODUCER_ROLES = ("producer",)
+PRODUCER = "producer"
+#: All consumers at once.
+CONSUMERS = "consumers"
+#: Roles of several that are struck at once.
+GROUPS = (*SERVER_GROUPS, CONSUMERS)
 #: One forked process of a consumer with worker_type process.
 CHILD_ROLES = ("process-worker", "scheduler")
-CONSUMER_ROLES = (*AGENT_ROLES, *CHILD_ROLES)
+#: Roles of clients: a fault of theirs strikes no server.
+CLIENT_ROLES = (*AGENT_ROLES, *CHILD_ROLES, PRODUCER, CONSUMERS)
 ONE_ROLES = (*SERVER_ROLES, *AGENT_ROLES)
 
 #: Topologies in which a replica takes over from a lost primary.
@@ -44,7 +52,7 @@ def one(role: str, scene: Scene, draw: int) -> Node:
     found = several(role, scene)
     found = [node for node in found if node.spec.name not in scene.struck] or found
     found = [node for node in found if node.spec.name in scene.meant] or found
-    if role in (*AGENT_ROLES, *PRODUCER_ROLES):
+    if role in (*AGENT_ROLES, PRODUCER):
         found = up(found)
     node = found[draw % len(found)]
     if role in AGENT_ROLES and not scene.struck:
@@ -90,13 +98,10 @@ def several(role: str, scene: Scene) -> list[Node]:
             found = list(scene.producers.values())
         case "consumer" | "consumers":
             found = list(scene.consumers.values())
-        case "minority":
-            # A client of each kind beside the cut-off primary: without one there, nobody would notice.
-            found = [
-                topology.primary_of(scene.queue_key),
-                next(iter(scene.producers.values())),
-                next(iter(scene.consumers.values())),
-            ]
+        case "quorum":
+            found = [topology.nodes[m.name] for m in topology.members() if m.role == "sentinel"]
+            # A failover takes more than half of all sentinels (sentinel.c, sentinelGetLeader).
+            found = found[: (len(found) + 1) // 2]
         case _:
             raise HarnessError(f"no role {role!r}")
     if not found:
