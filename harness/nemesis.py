@@ -63,6 +63,11 @@ class Nemesis:
         """What is being done now, in words."""
         return tuple(f"{one.record.kind} {', '.join(one.record.struck)}" for one in self._in_force)
 
+    @property
+    def struck(self) -> frozenset[str]:
+        """Nodes and agents that are being struck now: that one of them has ended is no fault of its own."""
+        return frozenset(name for one in self._active for name in one.record.struck)
+
     def begin(self) -> None:
         """The workload begins now."""
         self._moments.begin()

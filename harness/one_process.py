@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from harness.protocols import NodeState
 from harness.stage import FIRST_INDEX, Stage, consumer_options
 
@@ -20,7 +22,7 @@ class OneProcessStage(Stage):
         self.consumers[name] = self._node("one_process", name, FIRST_INDEX, self._consumers_go, job)
         return self
 
-    def producers_done(self) -> bool:
+    def producers_done(self, struck: Collection[str] = ()) -> bool:
         """Whether all producers have said so. Raises HarnessError when their process ended."""
         for name, node in self.consumers.items():
             if node.state() is NodeState.EXITED:

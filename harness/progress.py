@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -28,13 +29,15 @@ class _Worker:
     asked_ns: int = 0
     #: When it asked the question that was last answered with 'nothing there'; 0 = the last answer was another.
     found_nothing_from_ns: int = 0
+    #: Whether it has an enqueue open.
+    enqueues: bool = False
     #: Of a scheduler: tasks that it took from the schedule and has not enqueued yet.
     batch: int = 0
 
 
 @dataclass
 class Progress:
-    """Counts over all logs below `folder`; `poll` brings them up to date."""
+    """Counts over all logs below `folder`; `poll` brings them up to date. Faults ask from threads of their own, too."""
 
     folder: Path
     #: How long a silent consumer keeps a task, with a storage that acknowledges; 0 = what he has is gone with him.
@@ -59,9 +62,14 @@ class Progress:
     _last_eta_ns: int = 0
     #: When the last operation ended that may have left a lease behind.
     _open_ns: int = 0
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def poll(self) -> None:
         """Read what has been written since the last call."""
+        with self._lock:
+            self._read()
+
+    def _read(self) -> None:
         # New files come only as agents and workers start.
         if time.monotonic() - self._listed_ns > 0.05:
             self._listed_ns = time.monotonic()
@@ -90,6 +98,7 @@ class Progress:
         if record.type == log.INFO and record.f in (log.COMPLETE, log.DEQUEUE):
             self._open_ns = max(self._open_ns, record.time)
         if record.f in (log.ENQUEUE, log.SCHEDULE):
+            worker.enqueues = record.type == log.INVOKE
             self._last_eta_ns = max(self._last_eta_ns, record.eta)
             if record.f == log.ENQUEUE and record.type != log.INVOKE:
                 worker.batch = max(worker.batch - 1, 0)
@@ -147,8 +156,9 @@ class Progress:
 
     def last_record_ns(self, agent: str) -> int:
         """When that agent last wrote something; 0 = never."""
-        self.poll()
-        return self._last_ns.get(agent, 0)
+        with self._lock:
+            self.poll()
+            return self._last_ns.get(agent, 0)
 
     def starts(self, agent: str) -> int:
         """How often that agent was started so far."""
@@ -156,9 +166,11 @@ class Progress:
 
     def processes(self, agent: str) -> Mapping[int, str]:
         """Huey's names of that agent's workers and schedulers (`w2`, `scheduler`), by the number of their process."""
-        self.poll()
+        with self._lock:
+            self.poll()
+            tails = tuple(self._tails.values())
         found = {}
-        for tail in self._tails.values():
+        for tail in tails:
             # A worker has several logs where one step does several things: consumer-1/w2, consumer-1/w2/next, …
             name, _, role = tail.name.partition("/")
             role = role.partition("/")[0]
@@ -166,20 +178,36 @@ class Progress:
                 found[tail.pid] = role
         return found
 
+    def enqueuing(self, agent: str) -> bool:
+        """Whether that agent, since its last start, has an enqueue open."""
+        with self._lock:
+            self.poll()
+            incarnation = self.starts(agent) - 1
+            return any(
+                self._workers[path].enqueues
+                and tail.name.partition("/")[0] == agent
+                and tail.incarnation == incarnation
+                for path, tail in self._tails.items()
+            )
+
     def holding(self, agent: str) -> frozenset[int]:
         """The processes of that agent, since its last start, in which a worker has a task in hand."""
-        self.poll()
-        incarnation = self.starts(agent) - 1
-        return frozenset(
-            tail.pid
-            for path, tail in self._tails.items()
-            if self._workers[path].holds and tail.name.partition("/")[0] == agent and tail.incarnation == incarnation
-        )
+        with self._lock:
+            self.poll()
+            incarnation = self.starts(agent) - 1
+            return frozenset(
+                tail.pid
+                for path, tail in self._tails.items()
+                if self._workers[path].holds
+                and tail.name.partition("/")[0] == agent
+                and tail.incarnation == incarnation
+            )
 
     def working(self, agent: str) -> bool:
         """Whether one of that agent's workers has asked for work."""
         return any(
-            worker.dequeues and self._tails[path].name.startswith(agent + "/") for path, worker in self._workers.items()
+            worker.dequeues and self._tails[path].name.startswith(agent + "/")
+            for path, worker in tuple(self._workers.items())
         )
 
     @property
@@ -198,7 +226,7 @@ class Progress:
         since_ns = max(since_ns, self._last_eta_ns + SCHEDULER_NS if self._last_eta_ns else 0)
         live = [
             worker
-            for path, worker in self._workers.items()
+            for path, worker in tuple(self._workers.items())
             if (worker.dequeues or worker.batch) and self._tails[path].newest_ns > since_ns
         ]
         return bool(live) and all(

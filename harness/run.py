@@ -89,7 +89,7 @@ def perform(
             stage.start()
             nemesis.begin()
             stage.go()
-            if not watch("working", stage.producers_done, _workload_timeout_s(plan)):
+            if not watch("working", lambda: stage.producers_done(nemesis.struck), _workload_timeout_s(plan)):
                 raise HarnessError(f"producers were not done within {_workload_timeout_s(plan):.0f} s")
             if plan.scenario.consumers.start == "after-producers":
                 stage.go_consumers()

@@ -9,7 +9,7 @@ import signal
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,12 +153,17 @@ class Stage:
         self._consumers_go.touch()
         self._wait_working()
 
-    def producers_done(self) -> bool:
-        """Whether all producers have ended. Raises HarnessError when one failed."""
+    def producers_done(self, struck: Collection[str] = ()) -> bool:
+        """Whether all producers have ended, and none of them by a fault that will start it again.
+
+        `struck` are those that a fault is striking now. Raises HarnessError when another one failed.
+        """
         for name, node in self.producers.items():
             if node.state() is not NodeState.EXITED:
                 return False
             if node.exit_status() != 0:
+                if name in struck:
+                    return False
                 raise self._failed(name, node)
         return True
 

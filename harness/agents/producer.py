@@ -2,6 +2,9 @@
 
 It paces itself by the clock, not by answers: tasks due during an outage are tried then (a caller of one's own
 application does not wait either). After an error it pauses a moment, so that an outage does not burn the workload.
+
+One that was killed and started again goes on behind the last task that it had begun to enqueue, by its own logs:
+whether that one is in the queue is not for it to say.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.agents.numbers import task_id
 from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
+from harness.history import log
 
 #: What an application's request would take until the next one comes by.
 PAUSE_AFTER_ERROR_S = 0.05
@@ -21,18 +26,39 @@ PAUSE_AFTER_ERROR_S = 0.05
 def main() -> None:
     """Enqueue one share."""
     orders = read_orders()
+    begun = last_begun(Path(orders["history"]), orders["agent"])
     huey, workload, tasks = open_huey(orders, make_recorder(orders))
     wait_for_go(orders)
-    produce(huey, workload, tasks, orders["workload"]["params"], orders["producer"])
+    produce(huey, workload, tasks, orders["workload"]["params"], orders["producer"], begun)
 
 
-def produce(huey: Any, workload: Any, tasks: dict[str, Any], params: dict[str, Any], job: Mapping[str, Any]) -> None:
-    """Enqueue tasks number `first` to `first + count - 1` of that job."""
+def last_begun(folder: Path, agent: str) -> int:
+    """The last task that this agent has ever begun to enqueue or to schedule; NO_TASK = none yet."""
+    last = log.NO_TASK
+    for path in folder.glob(f"{agent}.*.log"):
+        tail = log.LogTail(path)
+        puts = (one.task for one in tail.read_new() if one.type == log.INVOKE and one.f in (log.ENQUEUE, log.SCHEDULE))
+        last = max(last, *puts, log.NO_TASK)
+        tail.close()
+    return last
+
+
+def produce(
+    huey: Any,
+    workload: Any,
+    tasks: dict[str, Any],
+    params: dict[str, Any],
+    job: Mapping[str, Any],
+    begun: int = log.NO_TASK,
+) -> None:
+    """Enqueue tasks number `first` to `first + count - 1` of that job, but for those up to `begun`."""
     draw = random.Random(job["seed"])
     gap_s = 1 / job["rate"] if job["rate"] else 0.0
     due = time.monotonic()
     for number in range(job["first"], job["first"] + job["count"]):
         task = workload.make(tasks, params, draw)
+        if number <= begun:
+            continue  # made all the same: what is drawn for a task does not depend on who was killed when
         task.id = task_id(number)
         wait_s = due - time.monotonic()
         if wait_s > 0:

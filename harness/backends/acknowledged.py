@@ -13,8 +13,8 @@ from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
     *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
-    *("node-crash", "node-pause", "failover", "handover", "partition", "connection-loss", "slow-link"),
-    *("clock-skew", "refusal"),
+    *("node-crash", "node-restart", "node-pause", "failover", "handover", "partition", "connection-loss"),
+    *("slow-link", "clock-skew", "refusal"),
 )
 PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
 

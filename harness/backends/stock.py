@@ -12,8 +12,8 @@ ORDER_PROMISES = {
 }
 
 DELIVERY_PROMISES = (
-    Promise("no-loss", ("none", "worker-pause", "graceful-stop", "handover")),
-    Promise("no-duplicates", ("none", *_OF_WORKERS, "node-crash", "handover")),
+    Promise("no-loss", ("none", "worker-pause", "graceful-stop", "handover", "slow-link")),
+    Promise("no-duplicates", ("none", *_OF_WORKERS, "node-crash", "node-restart", "handover", "slow-link")),
 )
 
 _POPPED = (

@@ -34,6 +34,9 @@ class Agents(Protocol):
     def processes(self, agent: str, /) -> Mapping[int, str]:
         """Huey's names of that agent's workers and schedulers (`w2`, `scheduler`), by their processes' numbers."""
 
+    def enqueuing(self, agent: str, /) -> bool:
+        """Whether that agent has an enqueue open."""
+
     def holding(self, agent: str, /) -> frozenset[int]:
         """The processes of that agent in which a worker has a task in hand."""
 

@@ -1,4 +1,4 @@
-"""`kill`: SIGKILL to everything in a node or consumer, or to one forked process of a consumer; healed by a new one."""
+"""`kill`: SIGKILL to everything in a node or agent, or to one forked process of a consumer; healed by a new one."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import signal
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
+from harness.faults.at_once import at
 from harness.faults.child import ChildKill
 from harness.faults.process import OneProcess, classes_of
-from harness.faults.targets import CHILD_ROLES, ONE_ROLES, one
+from harness.faults.producers import hold_enqueuing
+from harness.faults.targets import CHILD_ROLES, GROUPS, ONE_ROLES, PRODUCER
 from harness.protocols import HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
 
 class KillSpec(FaultSpec):
-    """SIGKILL to everything in a server or consumer; started again, with the data it had, when the time is up.
+    """SIGKILL to all of a server, consumer or producer; started again, with the data it had, when the time is up.
+
+    `nodes` are all servers at once, `consumers` all consumers, `quorum` as many sentinels as leave no majority.
 
     `process-worker` and `scheduler` are one forked process of a consumer with worker_type process; the consumer's own
     health check replaces it.
     """
 
     kind: Literal["kill"]
-    targets: ClassVar = (*ONE_ROLES, *CHILD_ROLES)
+    targets: ClassVar = (*ONE_ROLES, *CHILD_ROLES, PRODUCER, *GROUPS)
     ends: ClassVar = True
     color: ClassVar = "#c0392b"
 
@@ -48,10 +52,12 @@ class Kill:
     spec = KillSpec
 
     def aim(self, spec: KillSpec, scene: Scene, draw: int) -> Injection:
-        """At the role's node, or process."""
+        """At the role's node, or process, or at all of the group."""
         if spec.target in CHILD_ROLES:
             return ChildKill(scene, spec.target, draw)
-        return KillInjection(scene, one(spec.target, scene, draw))
+        if spec.target == PRODUCER:
+            return KillInjection(scene, hold_enqueuing(scene, draw))
+        return at(spec.target, scene, draw, lambda node: KillInjection(scene, node))
 
 
 FAULTS.register("kill")(Kill())

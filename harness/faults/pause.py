@@ -1,21 +1,26 @@
-"""`pause`: everything in a node or consumer is frozen; healed by letting it run on."""
+"""`pause`: everything in a node or agent is frozen; healed by letting it run on."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from harness.faults import FAULTS, Scene
+from harness.faults import FAULTS, Injection, Scene
+from harness.faults.at_once import at
 from harness.faults.process import OneProcess, classes_of
-from harness.faults.targets import ONE_ROLES, one
+from harness.faults.producers import hold_enqueuing
+from harness.faults.targets import GROUPS, ONE_ROLES, PRODUCER
 from harness.protocols import HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
 
 class PauseSpec(FaultSpec):
-    """Everything in a server or consumer is frozen, as by a long garbage collection or a suspended host."""
+    """Everything in a server, consumer or producer is frozen, as by a long garbage collection or a suspended host.
+
+    `nodes` are all servers at once, `consumers` all consumers, `quorum` as many sentinels as leave no majority.
+    """
 
     kind: Literal["pause"]
-    targets: ClassVar = ONE_ROLES
+    targets: ClassVar = (*ONE_ROLES, PRODUCER, *GROUPS)
     color: ClassVar = "#d68910"
 
 
@@ -27,7 +32,8 @@ class PauseInjection(OneProcess):
 
     def inject(self) -> str:
         """Freeze, and see the process table say so."""
-        self.node.pause()
+        if self.node.state() is not NodeState.PAUSED:  # a producer was stopped when it was aimed at
+            self.node.pause()
         state = self.node.state()
         if state is not NodeState.PAUSED:
             raise HarnessError(f"{self.name} is {state.value} after it was paused")
@@ -43,9 +49,11 @@ class Pause:
 
     spec = PauseSpec
 
-    def aim(self, spec: PauseSpec, scene: Scene, draw: int) -> PauseInjection:
-        """At the role's node."""
-        return PauseInjection(scene, one(spec.target, scene, draw))
+    def aim(self, spec: PauseSpec, scene: Scene, draw: int) -> Injection:
+        """At the role's node, or at all of the group."""
+        if spec.target == PRODUCER:
+            return PauseInjection(scene, hold_enqueuing(scene, draw))
+        return at(spec.target, scene, draw, lambda node: PauseInjection(scene, node))
 
 
 FAULTS.register("pause")(Pause())

@@ -1,4 +1,4 @@
-"""What faults of one process have in common: whom they strike, and when a server, or a consumer, is well again."""
+"""What faults of one process have in common: whom they strike, and when a server, or an agent, is well again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
 
 class OneProcess:
-    """A fault of one server or consumer; how it is injected is its own affair. It is undone by starting it again."""
+    """A fault of one server or agent; how it is injected is its own affair. It is undone by starting it again."""
 
     def __init__(self, scene: Scene, node: Node, *classes: str) -> None:
         self.scene, self.node, self.classes = scene, node, classes
@@ -63,6 +63,8 @@ def well_again(scene: Scene, node: Node, since_ns: int) -> str:
         return f"{name} runs, and all servers agree again"
     deadline = time.monotonic() + AGENT_TIMEOUT_S
     while scene.agents.last_record_ns(name) <= since_ns:
+        if name in scene.producers and node.exit_status() == 0:
+            return f"{name} ran, and had nothing more to enqueue"
         if node.state() is not NodeState.RUNNING:
             raise DeadlineExceeded(f"{name} did not stay up: {node.state().value}, exit status {node.exit_status()}")
         if time.monotonic() > deadline:

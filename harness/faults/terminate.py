@@ -12,9 +12,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
+from harness.faults import FAULTS, Injection, Scene
+from harness.faults.at_once import at
 from harness.faults.process import OneProcess
-from harness.faults.targets import AGENT_ROLES, AGENT_TIMEOUT_S, one
+from harness.faults.targets import AGENT_ROLES, AGENT_TIMEOUT_S, CONSUMERS
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
@@ -32,7 +33,7 @@ class TerminateSpec(FaultSpec):
 
     kind: Literal["terminate"]
     signal: Name = Field("TERM", description="which signal")
-    targets: ClassVar = AGENT_ROLES
+    targets: ClassVar = (*AGENT_ROLES, CONSUMERS)
     ends: ClassVar = True
     color: ClassVar = "#ba4a00"
 
@@ -74,9 +75,9 @@ class Terminate:
 
     spec = TerminateSpec
 
-    def aim(self, spec: TerminateSpec, scene: Scene, draw: int) -> TerminateInjection:
-        """At the role's consumer."""
-        return TerminateInjection(scene, one(spec.target, scene, draw), spec.signal)
+    def aim(self, spec: TerminateSpec, scene: Scene, draw: int) -> Injection:
+        """At the role's consumer, or at all of them."""
+        return at(spec.target, scene, draw, lambda node: TerminateInjection(scene, node, spec.signal))
 
 
 FAULTS.register("terminate")(Terminate())

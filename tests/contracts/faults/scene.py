@@ -90,6 +90,9 @@ class Watch:
         names = (path.name.split(".") for path in (self._root / agent).glob("*.pid"))
         return {int(pid): name for name, pid, _ in names}
 
+    def enqueuing(self, agent: str) -> bool:
+        return True
+
     def holding(self, agent: str) -> frozenset[int]:
         return frozenset(self.processes(agent))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.faults import FAULTS, Scene
-from harness.faults.targets import SERVER_ROLES
+from harness.faults.targets import GROUPS, PRODUCER, SERVER_GROUPS, SERVER_ROLES
 from harness.faults.toxic import ToxicSpec
 from harness.protocols import NodeState
 from harness.scenario import FaultSpec
@@ -30,7 +30,7 @@ def case(kind: str, **fields: str) -> Any:
     """A fault with these fields, and where it is tried."""
     spec: FaultSpec = FAULTS.get(kind).spec.model_validate({"kind": kind, "at": {"elapsed": "0s"}, **fields})
     for topology in TOPOLOGIES:
-        has_target = topology in SERVER_ROLES.get(spec.target, TOPOLOGIES)
+        has_target = topology in {**SERVER_ROLES, **SERVER_GROUPS}.get(spec.target, TOPOLOGIES)
         if has_target and spec.why_not(topology, HUEYS.get(topology, "huey:RedisHuey")) is None:
             return pytest.param(kind, fields, topology, id="-".join((kind, *fields.values())))
     raise AssertionError(f"{kind} {fields} means nothing anywhere")
@@ -53,6 +53,8 @@ CASES = [
     case("client-pause", target="primary-of-queue", mode="all", **{"for": "200ms"}),
     *(case("failover", target="primary-of-queue", how=how) for how in ("force", "takeover")),
 ]
+#: Targets whose processes are struck whole, of those that are seen.
+STRUCK_WHOLE = ("consumer", "primary-of-queue", PRODUCER, *GROUPS)
 STATES = {"kill": NodeState.EXITED, "pause": NodeState.PAUSED, "terminate": NodeState.EXITED}
 
 
@@ -74,12 +76,12 @@ def test_it_lands_and_heals(
     proof = injection.inject()
     try:
         assert proof
-        if kind == "partition":
+        if kind in ("partition", "ring", "bridge"):
             assert scene.runtime.cuts()
         elif kind == "lost-tail":
             wait_for(lambda: primary(scene) not in injection.struck[:1], 10, lambda: "a replica to take over")
-        elif kind in STATES and fields["target"] in ("consumer", "primary-of-queue") and "HUP" not in fields.values():
-            assert [scene.nodes[name].state() for name in injection.struck] == [STATES[kind]]
+        elif kind in STATES and fields["target"] in STRUCK_WHOLE and "HUP" not in fields.values():
+            assert {scene.nodes[name].state() for name in injection.struck} == {STATES[kind]}
     finally:
         injection.heal()
     assert injection.healed()

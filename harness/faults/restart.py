@@ -1,0 +1,87 @@
+"""`restart`: a server or a consumer is stopped as operators stop it, and started again at once, with its data.
+
+A server that is told to stop writes what it has to its disk first (Redis docs: signals, SIGTERM), so class
+`node-restart` is no `node-crash`. A consumer that is told to stop cuts off what runs (class `worker-stop`).
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import ClassVar, Literal
+
+from harness.faults import FAULTS, Injection, Scene
+from harness.faults.at_once import at
+from harness.faults.process import OneProcess, classes_of
+from harness.faults.targets import AGENT_TIMEOUT_S, GROUPS, ONE_ROLES, is_agent
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
+from harness.scenario import FaultSpec
+
+#: A server waits for its replicas for 10 s (shutdown-timeout), a worker for any socket time-out of its client.
+STOP_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 30.0
+
+
+class RestartSpec(FaultSpec):
+    """SIGTERM to a server or consumer (SIGINT to PostgreSQL: its fast shutdown), and a new start once it has ended."""
+
+    kind: Literal["restart"]
+    targets: ClassVar = (*ONE_ROLES, *GROUPS)
+    ends: ClassVar = True
+    color: ClassVar = "#ca6f1e"
+
+
+class RestartInjection(OneProcess):
+    """One such restart."""
+
+    def __init__(self, scene: Scene, node: Node) -> None:
+        super().__init__(scene, node, *classes_of(scene, node, "worker-stop", "node-restart"))
+
+    def inject(self) -> str:
+        """Stop it, start it, see another process answer."""
+        self.must_be_up()
+        # PostgreSQL would wait for all its clients to leave after a SIGTERM (its docs: Shutting Down the Server).
+        told = signal.SIGINT if self.scene.topology.kind == "postgres" and not self._is_agent else signal.SIGTERM
+        began_s = time.monotonic()
+        self.node.signal(told)
+        status = self.node.wait(STOP_TIMEOUT_S)
+        if status < 0:
+            raise HarnessError(f"{self.name} was ended by signal {-status}, and did not stop on its own account")
+        starts = 0 if not self._is_agent else self.scene.agents.starts(self.name)
+        self.node.start()
+        wait_up(self.scene, self.node, starts)
+        took_s = time.monotonic() - began_s
+        return f"{self.name}: ended after a {told.name}, exit status {status}; up again after {took_s:.2f} s"
+
+    @property
+    def _is_agent(self) -> bool:
+        return is_agent(self.name, self.scene)
+
+
+def wait_up(scene: Scene, node: Node, starts: int) -> None:
+    """Until a server answers, or an agent, started so often before, has begun to write.
+
+    Raises HarnessError when it ended at its start, DeadlineExceeded.
+    """
+    name = node.spec.name
+    agent = is_agent(name, scene)
+    deadline = time.monotonic() + (AGENT_TIMEOUT_S if agent else START_TIMEOUT_S)
+    while not (scene.agents.starts(name) > starts if agent else scene.topology.ping(node)):
+        if node.state() is NodeState.EXITED:
+            raise HarnessError(f"{name} ended at its start, exit status {node.exit_status()}")
+        if time.monotonic() > deadline:
+            raise DeadlineExceeded(f"waited for {name} to be up again after its start")
+        time.sleep(0.005)
+
+
+class Restart:
+    """Registered as `restart`."""
+
+    spec = RestartSpec
+
+    def aim(self, spec: RestartSpec, scene: Scene, draw: int) -> Injection:
+        """At the role's node, or at all of the group."""
+        return at(spec.target, scene, draw, lambda node: RestartInjection(scene, node))
+
+
+FAULTS.register("restart")(Restart())
