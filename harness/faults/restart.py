@@ -65,12 +65,13 @@ def wait_up(scene: Scene, node: Node, starts: int) -> None:
     """
     name = node.spec.name
     agent = is_agent(name, scene)
-    deadline = time.monotonic() + (AGENT_TIMEOUT_S if agent else START_TIMEOUT_S)
+    timeout_s = AGENT_TIMEOUT_S if agent else START_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
     while not (scene.agents.starts(name) > starts if agent else scene.topology.ping(node)):
         if node.state() is NodeState.EXITED:
             raise HarnessError(f"{name} ended at its start, exit status {node.exit_status()}")
         if time.monotonic() > deadline:
-            raise DeadlineExceeded(f"waited for {name} to be up again after its start")
+            raise DeadlineExceeded(f"waited {timeout_s:g} s for {name} to be up again after its start")
         time.sleep(0.005)
 
 

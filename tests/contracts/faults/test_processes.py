@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from harness.faults import Scene
 from harness.faults.child import children
-from harness.protocols import HarnessError
+from harness.protocols import HarnessError, NodeState
+from harness.topologies.server import wait_for
 
-from .scene import aim
+from .scene import KEY, aim
 
 pytestmark = [pytest.mark.cluster, pytest.mark.world]
 
@@ -57,3 +59,57 @@ def test_who_has_ended_already_is_not_struck(scene: Scene, kind: str) -> None:
 def test_the_class_of_a_stop_says_whether_tasks_may_finish(scene: Scene, name: str, timed: bool, expected: str) -> None:
     timed_scene = dataclasses.replace(scene, stops_are_timed=timed)
     assert aim(timed_scene, "terminate", target="consumer", signal=name).classes == (expected,)
+
+
+def test_a_quorum_of_sentinels_is_as_many_as_leave_no_majority(scene_on: Callable[[str], Scene]) -> None:
+    scene = scene_on("sentinel")
+    injection = aim(scene, "kill", target="quorum")
+    assert injection.struck == ("sentinel-1", "sentinel-2")  # of three
+
+
+def test_a_crash_loop_kills_again_what_came_up(scene: Scene) -> None:
+    injection = aim(scene, "crash-loop", target="any-replica", every="10ms")
+    (name,) = injection.struck
+    log = scene.nodes[name].log_path
+    before = log.read_text().count("is starting")
+    injection.inject()
+    try:
+        wait_for(
+            lambda: log.read_text().count("is starting") >= before + 3,
+            20,
+            lambda: "three starts between the kills",
+        )
+    finally:
+        injection.heal()
+    kills = int(injection.healed().split()[1])
+    assert kills >= 3
+
+
+def test_in_a_rolling_restart_only_one_is_down_at_a_time(scene: Scene) -> None:
+    injection = aim(scene, "rolling-restart", target="consumers")
+    starts = {name: scene.agents.starts(name) for name in scene.consumers}
+    down: set[int] = set()
+    injection.inject()
+    wait_for(
+        lambda: (
+            down.add(sum(node.state() is not NodeState.RUNNING for node in scene.consumers.values()))
+            or all(scene.agents.starts(name) > before for name, before in starts.items())
+        ),
+        20,
+        lambda: "each to be started again",
+    )
+    injection.heal()
+    assert "consumer-0, consumer-1" in injection.healed()
+    assert max(down) <= 1
+    assert {name: scene.agents.starts(name) for name in starts} == {name: n + 1 for name, n in starts.items()}
+
+
+def test_a_server_that_was_restarted_has_its_data(scene: Scene) -> None:
+    for _ in range(3):
+        scene.agents.poll()
+    injection = aim(scene, "restart", target="primary-of-queue")
+    injection.inject()
+    injection.heal()
+    assert injection.healed()
+    assert injection.classes == ("node-restart", "failover")
+    assert scene.topology.ask(scene.topology.primary_of(KEY), "LLEN", KEY) == 3
