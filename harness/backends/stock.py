@@ -65,6 +65,7 @@ IN_FLIGHT = (
     KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
     KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", _BATCH, "scheduler-crash"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
+    KnownLimit("pop-reply-lost", "lost_in_flight", "node-restart", _REPLY, "primary-restart"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "node-pause", _REPLY, "primary-pause"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY + "; " + _REVOKE, "consumer-cut-off"),
     KnownLimit("popped-then-refused", "lost_in_flight", "refusal", _REFUSED, "out-of-memory"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from harness.protocols import DeadlineExceeded, HarnessError
+from harness.protocols import DeadlineExceeded
 
 
 class Meanwhile:
@@ -14,7 +14,7 @@ class Meanwhile:
     def __init__(self, what: str, act: Callable[[threading.Event], None]) -> None:
         self._what, self._act = what, act
         self._stop = threading.Event()
-        self._error: HarnessError | None = None
+        self._error: Exception | None = None
         # A daemon: one that does not stop is an error of the run, and must not keep the interpreter.
         self._thread = threading.Thread(target=self._run, name=what, daemon=True)
 
@@ -36,12 +36,12 @@ class Meanwhile:
             raise DeadlineExceeded(f"waited {timeout_s:g} s for {self._what} to end")
 
     def check(self) -> None:
-        """Raise what it failed with, a HarnessError, if it did."""
+        """Raise what it failed with, if it did."""
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
         try:
             self._act(self._stop)
-        except HarnessError as error:
+        except Exception as error:  # whatever it is, whoever heals it hears of it
             self._error = error
