@@ -28,7 +28,7 @@ _REPLY = (
 _WORKERS = ("worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash")
 #: Each commit is on the disk before it is acknowledged (synchronous_commit), and nobody takes over: what is
 #: acknowledged stays, whatever becomes of the server's processes.
-_SERVER = ("node-crash", "node-pause", "connection-loss")
+_SERVER = ("node-crash", "node-restart", "node-pause", "connection-loss")
 
 BACKENDS.register("postgres")(
     Backend(
@@ -47,6 +47,7 @@ BACKENDS.register("postgres")(
             KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", _INTERRUPTED, "worker-stop"),
             KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", _BATCH, "scheduler-crash"),
             KnownLimit("pop-reply-lost", "lost_in_flight", "node-crash", _REPLY, "primary-loss"),
+            KnownLimit("pop-reply-lost", "lost_in_flight", "node-restart", _REPLY, "primary-restart"),
             KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY, "replies-lost"),
             OWN_CLOCK,
         ),
