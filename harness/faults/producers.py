@@ -13,7 +13,7 @@ GO_ON_S = 0.002
 
 
 def hold_enqueuing(scene: Scene, draw: int) -> Node:
-    """The producer that the draw falls on, stopped while an enqueue of its is open. Raises HarnessError.
+    """The producer that the draw falls on, stopped while it has an enqueue open. Raises HarnessError.
 
     An enqueue is over before anybody who saw it open could strike: so the producer is stopped first, then looked at.
     One that is never caught within BUSY_TIMEOUT_S runs on, and is struck as it is.

@@ -24,7 +24,7 @@ SERVERS_MIN = 4
 class RingSpec(FaultSpec):
     """Servers stand in a ring, drawn; each sees its nearest until it sees a majority, and no two see the same.
 
-    Clients are dealt around it: each sees the servers that the one beside it sees, itself among them.
+    Clients are dealt around it: each sees the server beside it, and the servers that this one sees.
     """
 
     kind: Literal["ring"]
