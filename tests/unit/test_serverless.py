@@ -22,7 +22,8 @@ from tests.unit.test_plugin import collected, pytest_in
 SCENARIOS = {path.stem: load(path)[0] for path in find_scenarios(None)}
 OF_WORKERS = {
     *("impatient-stop", "lease-outlived", "scheduler-crash", "steady", "worker-crash", "worker-pause"),
-    *("clock-ahead", "clock-behind", "greenlets", "priority-backlog", "worker-process-kill", "worker-stop"),
+    *("clock-ahead", "clock-behind", "greenlets", "priority-backlog", "producer-crash"),
+    *("worker-process-kill", "worker-stop"),
 }
 APPLY = {
     "file": OF_WORKERS,
