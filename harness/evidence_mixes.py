@@ -111,7 +111,7 @@ def _run(
     before = picture(runtime)
     perform(plan, runtime, topology, folder, lambda *_: None)
     residue = left_over(runtime, before)
-    own = {**versions(), "server": topology.server_version()}
+    own = {**versions([plan.backend]), "server": topology.server_version()}
     meta = {"run": folder.name, "scenario": SCENARIO, "backend": backend, "runtime": runtime_name, "seed": seed}
     _, verdict, _ = judge_folder(folder, {**meta, "versions": own, "folder": str(folder)})
     line = {

@@ -66,7 +66,7 @@ class Nemesis:
     @property
     def struck(self) -> frozenset[str]:
         """Nodes and agents that are being struck now: that one of them has ended is no fault of its own."""
-        return frozenset(name for one in self._active for name in one.record.struck)
+        return frozenset(name for one in (*self._in_force, *self._undone) for name in one.record.struck)
 
     def begin(self) -> None:
         """The workload begins now."""

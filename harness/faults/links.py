@@ -47,7 +47,7 @@ class CutLinks:
         probed = self._probed()
         # That nothing comes takes as long for one as for all of them.
         with ThreadPoolExecutor(PROBES_MAX) as pool:
-            passed = list(pool.map(lambda link: runtime.probe(*link, PROBE_CUT_S), probed))
+            passed = list(pool.map(lambda link: runtime.probe(link[0], link[1], PROBE_CUT_S), probed))
         if any(passed):
             raise HarnessError(f"a datagram still passed {_link(*probed[passed.index(True)])}")
         words = ", ".join(_link(*link) for link in probed)
