@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from harness.backends import Backend, Halt
 from harness.composition import compose
 from harness.faults import FAULTS
 from harness.protocols import KnownLimit, Promise
-from harness.scenario import Scenario, TopologySpec, scenario_model
+from harness.scenario import Scenario, TopologySpec, WorkloadSpec, scenario_model
 from harness.topologies.description import REPLICAS
 
 SCHEMA = "huey-harness/plan/1"
@@ -25,13 +26,16 @@ SCHEMA = "huey-harness/plan/1"
 
 @dataclass(frozen=True)
 class ProducerPlan:
-    """One producer: tasks `first` to `first + count - 1`, `rate` of them a second (None = no pacing)."""
+    """One producer: tasks `first` to `first + count - 1`, `rate` of them a second (None = no pacing), of the scenario's
+    workload of that number, in items of `numbers` tasks each."""
 
     name: str
     first: int
     count: int
     rate: float | None
     seed: int
+    workload: int = 0
+    numbers: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,17 @@ class Plan:
     def name(self) -> str:
         """The backend's, and the version that was asked for: what results of one scenario are told apart by."""
         return named(self.backend, self.version)
+
+    @property
+    def requires_of_storage(self) -> frozenset[str]:
+        """Capabilities that its workloads ask of the storage."""
+        return frozenset().union(*(type(one).requires for one in self.scenario.workloads))
+
+    @property
+    def paced_s(self) -> float | None:
+        """How long the slowest producer takes by its own pace; None where one has none."""
+        paces = [one.count / one.rate if one.rate else None for one in self.producers]
+        return max((one for one in paces if one is not None), default=0.0) if all(paces) else None
 
     @property
     def tasks(self) -> int:
@@ -115,15 +130,9 @@ def draw_plan(
     # One stream for each scenario and backend: leaving one out does not change the others.
     digest = hashlib.blake2b(f"{seed}/{scenario.name}/{backend.name}".encode(), digest_size=8).digest()
     draw = random.Random(int.from_bytes(digest, "big"))
-    workload = scenario.workload
-    tasks = max(1, round(workload.tasks * scale))
-    share = [tasks // workload.producers + (i < tasks % workload.producers) for i in range(workload.producers)]
-    producers = []
-    first = 0
-    for i, count in enumerate(share):
-        rate = workload.rate / workload.producers if workload.rate else None
-        producers.append(ProducerPlan(f"producer-{i}", first, count, rate, draw.getrandbits(32)))
-        first += count
+    producers: list[ProducerPlan] = []
+    for at, workload in enumerate(scenario.workloads):
+        producers = [*producers, *_producers_of(workload, at, producers, scale, draw)]
     topology = _sized(scenario.topology, backend)
     faults = compose(scenario, draw, scale)
     return Plan(
@@ -140,6 +149,20 @@ def draw_plan(
         version=version,
         requires=requires,
     )
+
+
+def _producers_of(
+    workload: WorkloadSpec, at: int, before: Sequence[ProducerPlan], scale: float, draw: random.Random
+) -> Iterator[ProducerPlan]:
+    """The producers of the scenario's workload number `at`, which come after those."""
+    first = before[-1].first + before[-1].count if before else 0
+    items = max(1, round(workload.tasks * scale / workload.numbers))
+    for i in range(workload.producers):
+        count = (items // workload.producers + (i < items % workload.producers)) * workload.numbers
+        rate = workload.rate / workload.producers if workload.rate else None
+        name = f"producer-{len(before) + i}"
+        yield ProducerPlan(name, first, count, rate, draw.getrandbits(32), at, workload.numbers)
+        first += count
 
 
 def _sized(spec: TopologySpec, backend: Backend) -> TopologySpec:

@@ -152,7 +152,7 @@ def judge_folder(folder: Path, meta: Mapping[str, Any]) -> tuple[Verdict, dict[s
             drain_s=plan.scenario.liveness.drain,
             competing_min=plan.scenario.competing,
             troubles=tuple(stored["trouble"]),
-            lacks=why_unknown(stored.get("lacks", ()), type(plan.scenario.workload).requires, plan.backend.name),
+            lacks=why_unknown(stored.get("lacks", ()), plan.requires_of_storage, plan.backend.name),
         ),
     )
     fields = verdict.to_json()
@@ -174,8 +174,8 @@ def _make_rooms(folder: Path) -> tuple[Path, Path]:
 
 
 def _workload_timeout_s(plan: Plan) -> float:
-    rate = plan.scenario.workload.rate
-    return (plan.tasks / rate if rate else plan.tasks / 500) * 3 + WORKLOAD_SLACK_S
+    paced_s = plan.paced_s
+    return (plan.tasks / 500 if paced_s is None else paced_s) * 3 + WORKLOAD_SLACK_S
 
 
 def _size(path: Path) -> int:

@@ -219,6 +219,11 @@ class WorkloadSpec(Model):
     #: Capabilities that the backend must have, e.g. `priority`.
     requires: ClassVar[frozenset[str]] = frozenset()
 
+    @property
+    def numbers(self) -> int:
+        """Tasks of one item that is submitted: 1, or as many as a chord has, say. Those of an item are never parted."""
+        return 1
+
 
 class Consumers(Model):
     """The consumers of a run: how many processes, with how many workers each, of which kind."""
@@ -298,6 +303,7 @@ class ScenarioBase(Model):
     topology: TopologySpec = TopologySpec()
     consumers: Consumers = Consumers()
     workload: Any
+    beside: list[Any] = Field(default_factory=list, max_length=7)
     faults: list[Any] = Field(default_factory=list, max_length=FAULTS_MAX)
     nemesis: Any = None
     liveness: Liveness = Liveness()
@@ -312,6 +318,11 @@ class ScenarioBase(Model):
         if sum(fault.repeat.times if fault.repeat else 1 for fault in faults) > FAULTS_MAX:
             raise ValueError(f"must be {FAULTS_MAX} at most, those that are repeated counted as often")
         return faults
+
+    @property
+    def workloads(self) -> tuple[WorkloadSpec, ...]:
+        """All that is submitted, by producers of each."""
+        return (self.workload, *self.beside)
 
     @property
     def possible_faults(self) -> list[FaultSpec]:
@@ -339,6 +350,7 @@ def build_model(faults: Sequence[type[FaultSpec]], workloads: Sequence[type[Work
             return models[0]
         return Annotated[Union[tuple(models)], Field(discriminator="kind")]  # noqa: UP007 - built at run time
 
+    workload_list: Any = list[joined(workloads)]  # type: ignore[misc]
     fault_list: Any = list[joined(faults)]  # type: ignore[misc]
     mix: Any = list[joined([_in_a_mix(fault) for fault in faults])]  # type: ignore[misc]
     nemesis: Any = create_model(
@@ -352,6 +364,10 @@ def build_model(faults: Sequence[type[FaultSpec]], workloads: Sequence[type[Work
         __base__=ScenarioBase,
         __doc__=ScenarioBase.__doc__,
         workload=(joined(workloads), Field(description="what producers submit")),
+        beside=(
+            workload_list,
+            Field(default_factory=list, max_length=7, description="further workloads, each by producers of its own"),
+        ),
         faults=(
             fault_list,
             Field(default_factory=list, max_length=FAULTS_MAX, description="what is done to the run, and when"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -193,7 +194,7 @@ class Stage:
     def _producer_jobs(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Each producer's name and share."""
         for one in self._plan.producers:
-            yield one.name, {"first": one.first, "count": one.count, "rate": one.rate, "seed": one.seed}
+            yield one.name, dataclasses.asdict(one)
 
     def _agents(self) -> list[Node]:
         return [
@@ -226,7 +227,6 @@ class Stage:
         workdir = self._runtime.root / "agents" / name
         shutil.rmtree(workdir, ignore_errors=True)
         workdir.mkdir(parents=True)
-        workload = self._plan.scenario.workload
         orders = {
             "agent": name,
             "history": str(self._history),
@@ -236,11 +236,14 @@ class Stage:
                 "name": QUEUE,
                 "kwargs": self._plan.backend.arguments(self._topology.connection()),
             },
-            "workload": {
-                "kind": workload.kind,
-                "module": type(WORKLOADS.get(workload.kind)).__module__,
-                "params": workload.model_dump(mode="python"),
-            },
+            "workloads": [
+                {
+                    "kind": one.kind,
+                    "module": type(WORKLOADS.get(one.kind)).__module__,
+                    "params": one.model_dump(mode="python"),
+                }
+                for one in self._plan.scenario.workloads
+            ],
             "sys_path": [os.getcwd(), *(sys.path if self._python is None else projects_on(sys.path))],
             **job,
         }

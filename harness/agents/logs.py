@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from harness.history.log import LogWriter
+from harness.history.log import NO_TASK, LogWriter
 
 #: Exit status of an agent that cannot record (sysexits.h, EX_IOERR).
 NO_LOG = 74
@@ -59,6 +59,15 @@ class Recorder:
         if name not in parts:
             parts[name] = self._open("/" + name)
         return parts[name]
+
+    @property
+    def task(self) -> int:
+        """The task whose body the calling thread runs; NO_TASK outside of one."""
+        return getattr(self._local, "task", NO_TASK)
+
+    @task.setter
+    def task(self, number: int) -> None:
+        self._local.task = number
 
     def caller(self) -> str:
         """What the calling thread goes by in a history: its agent, and Huey's own name for it, if it has one."""

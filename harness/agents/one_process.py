@@ -40,12 +40,12 @@ def main() -> None:
     orders = read_orders()
     folder = Path(orders["history"])
     jobs = orders["producers"]
-    huey, workload, tasks = open_huey(orders, _Recorder(folder, orders["agent"], [job["agent"] for job in jobs]))
+    huey, works, notes = open_huey(orders, _Recorder(folder, orders["agent"], [job["agent"] for job in jobs]))
 
     def run(job: Mapping[str, Any]) -> None:
         try:
             wait_for_go(job)
-            produce(huey, workload, tasks, orders["workload"]["params"], job["producer"])
+            produce(huey, works[job["producer"]["workload"]], notes, job["producer"])
             (folder / f"{job['agent']}.done").touch()
         except BaseException:
             # Of a thread that ended, nobody would ever hear.

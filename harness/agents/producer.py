@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.agents.notes import Notes
 from harness.agents.numbers import task_id
-from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
+from harness.agents.setup import Work, make_recorder, open_huey, read_orders, wait_for_go
 from harness.history import log
 
 #: What an application's request would take until the next one comes by.
@@ -24,12 +25,13 @@ PAUSE_AFTER_ERROR_S = 0.05
 
 
 def main() -> None:
-    """Enqueue one share."""
+    """Submit one share."""
     orders = read_orders()
     begun = last_begun(Path(orders["history"]), orders["agent"])
-    huey, workload, tasks = open_huey(orders, make_recorder(orders))
+    huey, works, notes = open_huey(orders, make_recorder(orders))
     wait_for_go(orders)
-    produce(huey, workload, tasks, orders["workload"]["params"], orders["producer"], begun)
+    job = orders["producer"]
+    produce(huey, works[job["workload"]], notes, job, begun)
 
 
 def last_begun(folder: Path, agent: str) -> int:
@@ -43,29 +45,24 @@ def last_begun(folder: Path, agent: str) -> int:
     return last
 
 
-def produce(
-    huey: Any,
-    workload: Any,
-    tasks: dict[str, Any],
-    params: dict[str, Any],
-    job: Mapping[str, Any],
-    begun: int = log.NO_TASK,
-) -> None:
-    """Enqueue tasks number `first` to `first + count - 1` of that job, but for those up to `begun`."""
-    draw = random.Random(job["seed"])
-    gap_s = 1 / job["rate"] if job["rate"] else 0.0
+def produce(huey: Any, work: Work, notes: Notes, job: Mapping[str, Any], begun: int = log.NO_TASK) -> None:
+    """Submit tasks number `first` to `first + count - 1` of that job, in items of `numbers` tasks each, but for items
+    that begin with a task up to `begun`."""
+    workload, draw, numbers = work.workload, random.Random(job["seed"]), job["numbers"]
+    gap_s = numbers / job["rate"] if job["rate"] else 0.0
     due = time.monotonic()
-    for number in range(job["first"], job["first"] + job["count"]):
-        task = workload.make(tasks, params, draw)
+    for number in range(job["first"], job["first"] + job["count"], numbers):
+        item = workload.make(work.tasks, work.params, draw)
         if number <= begun:
-            continue  # made all the same: what is drawn for a task does not depend on who was killed when
-        task.id = task_id(number)
+            continue  # made all the same: what is drawn for an item does not depend on who was killed when
+        for offset, task in enumerate(workload.tasks_of(item)):
+            task.id = task_id(number + offset)
         wait_s = due - time.monotonic()
         if wait_s > 0:
             time.sleep(wait_s)
         due += gap_s
         try:
-            huey.enqueue(task)
+            workload.submit(huey, item, notes)
         except Exception as error:
             print(f"task {number}: {type(error).__name__}: {error}", flush=True)
             time.sleep(PAUSE_AFTER_ERROR_S)

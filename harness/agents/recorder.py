@@ -177,6 +177,7 @@ def _record_execute(huey: Any, recorder: Recorder, *, completes: bool) -> None:
         def recorded_body() -> Any:
             nonlocal begun, ended
             begun = True
+            recorder.task = number
             write(INVOKE, EXECUTE, number, eta=eta)
             try:
                 value = body()

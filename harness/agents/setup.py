@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from harness.agents.errors import watch_redis
 from harness.agents.errors_postgres import watch_postgres
 from harness.agents.lacking import note_lacking
 from harness.agents.logs import Recorder, next_incarnation
+from harness.agents.notes import Notes
 from harness.agents.recorder import record
 from harness.locks import lock
 
@@ -66,8 +68,17 @@ def make_recorder(orders: dict[str, Any]) -> Recorder:
     return Recorder(folder, agent, next_incarnation(folder, agent))
 
 
-def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, Any, dict[str, Any]]:
-    """(huey, workload, its tasks by name), recorded if there is a recorder."""
+@dataclass(frozen=True)
+class Work:
+    """One of a run's workloads: its tasks by name, and the fields of its spec."""
+
+    workload: Any
+    tasks: dict[str, Any]
+    params: dict[str, Any]
+
+
+def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, list[Work], Notes]:
+    """The Huey instance with all workloads' tasks, recorded if there is a recorder, and what they write notes with."""
     if recorder is not None:
         watch_redis()
     kind = load_class(orders["huey"]["class"])
@@ -75,12 +86,15 @@ def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, A
         watch_postgres()  # by now whoever needs its driver has it
     with _alone(Path(orders["history"])):
         huey = make_huey(kind, orders["huey"]["name"], as_arguments(orders["huey"]["kwargs"]))
-    workload = load_workload(orders)
-    tasks = workload.define(huey)
+    notes = Notes(recorder)
+    works = []
+    for one in orders["workloads"]:
+        workload = load_workload(one)
+        works.append(Work(workload, workload.define(huey, notes), one["params"]))
     if recorder is not None:
         note_lacking(huey.storage, Path(orders["history"]))
         record(huey, recorder)
-    return huey, workload, tasks
+    return huey, works, notes
 
 
 def make_huey(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
@@ -129,12 +143,12 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def load_workload(orders: dict[str, Any]) -> Any:
-    """The workload, without importing any other."""
+def load_workload(named: Mapping[str, Any]) -> Any:
+    """The workload of that kind, without importing any other."""
     from harness.workloads import WORKLOADS
 
-    importlib.import_module(orders["workload"]["module"])  # it registers itself
-    return WORKLOADS.registered(orders["workload"]["kind"])
+    importlib.import_module(named["module"])  # it registers itself
+    return WORKLOADS.registered(named["kind"])
 
 
 def wait_for_go(orders: Mapping[str, Any]) -> None:

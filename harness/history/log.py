@@ -43,7 +43,8 @@ INVOKE, OK, FAIL, INFO, MORE = 1, 2, 3, 4, 5
 #: `more` is no event: it carries one further task of the record before it (read_schedule, drain).
 TYPES = {INVOKE: "invoke", OK: "ok", FAIL: "fail", INFO: "info", MORE: "more"}
 
-#: Operation codes. Append only: stored runs hold them. `nemesis` stands for whatever fault `value` numbers.
+#: Operation codes. Append only: stored runs hold them. `nemesis` stands for whatever fault `value` numbers; `ask_…` say
+#: what was asked of a task beyond being run once, so that a history tells by itself what it is to be held to.
 F_NAMES = (
     "enqueue",
     "schedule",
@@ -58,6 +59,17 @@ F_NAMES = (
     "lock",
     "unlock",
     "nemesis",
+    "ask_retries",
+    "ask_result",
+    "ask_expiry",
+    "ask_timeout",
+    "ask_chord",
+    "ask_pipeline",
+    "ask_rate",
+    "revoke",
+    "restore",
+    "receive",
+    "tick",
 )
 (
     ENQUEUE,
@@ -73,6 +85,17 @@ F_NAMES = (
     LOCK,
     UNLOCK,
     NEMESIS,
+    ASK_RETRIES,
+    ASK_RESULT,
+    ASK_EXPIRY,
+    ASK_TIMEOUT,
+    ASK_CHORD,
+    ASK_PIPELINE,
+    ASK_RATE,
+    REVOKE,
+    RESTORE,
+    RECEIVE,
+    TICK,
 ) = range(len(F_NAMES))
 
 #: Outcomes of `complete`; 0 is `done`.

@@ -7,6 +7,8 @@ and huey at its top, and makes its pydantic model only when it is asked for.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.registry import Registry
@@ -22,11 +24,60 @@ class Workload(Protocol):
     def spec(self) -> type[WorkloadSpec]:
         """The model of its fields in a scenario file."""
 
-    def define(self, huey: Any) -> dict[str, Any]:
-        """Register its tasks on a Huey instance, in producers and consumers alike; task wrappers by name."""
+    def define(self, huey: Any, notes: Notes) -> dict[str, Any]:
+        """Register its tasks on a Huey instance, in producers and consumers alike; task wrappers by name.
+
+        Tasks of several workloads live on one instance: each calls its own `<kind>.<name>`.
+        """
 
     def make(self, tasks: dict[str, Any], params: dict[str, Any], draw: random.Random) -> Any:
-        """The next task to be enqueued. Draws on `draw` alone, the same number of times for every task."""
+        """The next item to be submitted. Draws on `draw` alone, the same number of times for every item."""
+
+    def tasks_of(self, item: Any) -> Sequence[Any]:
+        """Its tasks, `spec.numbers` of them, in the order in which they get their numbers."""
+
+    def submit(self, huey: Any, item: Any, notes: Notes) -> None:
+        """Submit it, its tasks having their numbers, and say what is asked of them (`notes.ask`)."""
+
+
+class Notes(Protocol):
+    """What a workload writes into the history on its own account, in producers and in the bodies of its tasks.
+
+    In a task's body, `task` is the number of that task.
+    """
+
+    @property
+    def task(self) -> int:
+        """The number of the task whose body the calling thread runs; NO_TASK outside of one."""
+
+    def ask(self, f: int, task: int, value: int = 0, eta: int = 0) -> None:
+        """Say what is asked of a task: one of `log.ASK_…`."""
+
+    def span(self, f: int, task: int, value: int = 0) -> AbstractContextManager[Span]:
+        """An operation that begins and ends with the block. It ends `ok`, or as the error says (agents/errors.py)."""
+
+    def number_of(self, task: Any) -> int:
+        """The number of a Huey task."""
+
+
+class Span(Protocol):
+    """An operation under way. What is set before its end is written with its end."""
+
+    value: int
+    #: Where it did certainly not take effect, though nothing was raised.
+    failed: bool
+
+
+class OneTask:
+    """What most workloads have in common: an item is one task, and is enqueued."""
+
+    def tasks_of(self, item: Any) -> Sequence[Any]:
+        """The task itself."""
+        return (item,)
+
+    def submit(self, huey: Any, item: Any, notes: Notes) -> None:
+        """Enqueue it."""
+        huey.enqueue(item)
 
 
 WORKLOADS: Registry[Workload] = Registry("workloads", "workload")

@@ -6,14 +6,14 @@ import functools
 import random
 from typing import TYPE_CHECKING, Any
 
-from harness.workloads import WORKLOADS
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.plain import work
 
 if TYPE_CHECKING:
     from harness.scenario import WorkloadSpec
 
 
-class Delays:
+class Delays(OneTask):
     """Tasks with a time before which they must not begin."""
 
     @functools.cached_property
@@ -36,9 +36,9 @@ class Delays:
 
         return DelaysSpec
 
-    def define(self, huey: Any) -> dict[str, Any]:
+    def define(self, huey: Any, notes: Notes) -> dict[str, Any]:
         """One task, `work`."""
-        return {"work": huey.task(name="work")(work)}
+        return {"work": huey.task(name="delays.work")(work)}
 
     def make(self, tasks: dict[str, Any], params: dict[str, Any], draw: random.Random) -> Any:
         """A task that is due a while from now."""

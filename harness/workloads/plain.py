@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from harness.workloads import WORKLOADS
+from harness.workloads import WORKLOADS, Notes, OneTask
 
 if TYPE_CHECKING:
     from harness.scenario import WorkloadSpec
@@ -19,7 +19,7 @@ def work(takes_s: float) -> None:
         time.sleep(takes_s)
 
 
-class Plain:
+class Plain(OneTask):
     """Tasks without a priority, first in, first out."""
 
     @functools.cached_property
@@ -39,9 +39,9 @@ class Plain:
 
         return PlainSpec
 
-    def define(self, huey: Any) -> dict[str, Any]:
+    def define(self, huey: Any, notes: Notes) -> dict[str, Any]:
         """One task, `work`."""
-        return {"work": huey.task(name="work")(work)}
+        return {"work": huey.task(name="plain.work")(work)}
 
     def make(self, tasks: dict[str, Any], params: dict[str, Any], draw: random.Random) -> Any:
         """A task that takes a time between the two bounds."""

@@ -6,14 +6,14 @@ import functools
 import random
 from typing import TYPE_CHECKING, Any
 
-from harness.workloads import WORKLOADS
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.plain import work
 
 if TYPE_CHECKING:
     from harness.scenario import WorkloadSpec
 
 
-class Priorities:
+class Priorities(OneTask):
     """Tasks of several priorities; equal ones first in, first out."""
 
     @functools.cached_property
@@ -38,9 +38,9 @@ class Priorities:
 
         return PrioritiesSpec
 
-    def define(self, huey: Any) -> dict[str, Any]:
+    def define(self, huey: Any, notes: Notes) -> dict[str, Any]:
         """One task, `work`."""
-        return {"work": huey.task(name="work")(work)}
+        return {"work": huey.task(name="priorities.work")(work)}
 
     def make(self, tasks: dict[str, Any], params: dict[str, Any], draw: random.Random) -> Any:
         """A task with a priority drawn from the list."""

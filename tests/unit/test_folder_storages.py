@@ -52,10 +52,10 @@ def opened(name: str, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]
             "name": "q",
             "kwargs": {**backend.arguments({"path": str(folder)}), **options},
         },
-        "workload": {"kind": "plain", "module": "harness.workloads.plain", "params": {}},
+        "workloads": [{"kind": "plain", "module": "harness.workloads.plain", "params": {}}],
     }
-    huey, _, tasks = open_huey(orders, None)
-    return huey, tasks
+    huey, (work,), _ = open_huey(orders, None)
+    return huey, work.tasks
 
 
 @pytest.mark.parametrize(("name", "options"), OPTIONS)

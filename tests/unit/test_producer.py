@@ -8,20 +8,22 @@ from typing import Any
 import pytest
 from huey import MemoryHuey
 
+from harness.agents.notes import Notes
 from harness.agents.numbers import number_of_id
 from harness.agents.producer import last_begun, produce
+from harness.agents.setup import Work
 from harness.history import log
 from harness.history.log import LogWriter
 from harness.workloads.plain import Plain
 
-JOB = {"first": 10, "count": 20, "rate": None, "seed": 4}
+JOB = {"first": 10, "count": 20, "rate": None, "seed": 4, "numbers": 1}
 
 
 def put_by(begun: int) -> dict[int, Any]:
     """What a producer of that job enqueues, by number."""
     huey = MemoryHuey("chaos")
-    workload = Plain()
-    produce(huey, workload, workload.define(huey), {"takes": (0.0, 1.0)}, JOB, begun)
+    workload, notes = Plain(), Notes(None)
+    produce(huey, Work(workload, workload.define(huey, notes), {"takes": (0.0, 1.0)}), notes, JOB, begun)
     return {number_of_id(task.id): task.args for task in huey.pending()}
 
 
