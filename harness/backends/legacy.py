@@ -27,18 +27,18 @@ _NO_TIMEOUT = (
 )
 _SENT_AGAIN = (
     "RedisCluster._execute_command (rediscluster/client.py) sends a request up to 16 times (RedisClusterRequestTTL), "
-    "also when the answer to the last one did not come in time: what was carried out is carried out again, and what "
-    "the first BRPOP took out is gone"
+    "also when the connection ended before the answer to the last one came, or that did not come in time: what was "
+    "carried out is carried out again, and what the first BRPOP took out is gone"
+)
+#: Where connections end; with a time-out, also where answers do not come.
+_REPEATS = tuple(
+    KnownLimit("sent-again", anomaly, "connection-loss", _SENT_AGAIN, "connections-reset")
+    for anomaly in ("lost", "duplicated")
 )
 #: Without a time-out, as in the recipe.
 _WAITS = tuple(
     KnownLimit("stopped-primary-waited-for", anomaly, "node-pause", _NO_TIMEOUT, "primary-pause")
     for anomaly in ("lost", "duplicated", "fifo_inversions")
-)
-#: With one.
-_REPEATS = tuple(
-    KnownLimit("sent-again", anomaly, "connection-loss", _SENT_AGAIN, "replies-lost")
-    for anomaly in ("lost", "duplicated")
 )
 _PROMISES = tuple(
     Promise(one.name, tuple(fault for fault in one.under if not fault.startswith("node-")))
@@ -66,5 +66,5 @@ def _register(name: str, limits: tuple[KnownLimit, ...], *, socket_timeout: int 
     )
 
 
-_register("cluster-legacy", _WAITS, also="cluster-legacy-timeout")
+_register("cluster-legacy", (*_WAITS, *_REPEATS), also="cluster-legacy-timeout")
 _register("cluster-legacy-timeout", _REPEATS, socket_timeout=SOCKET_TIMEOUT_S)
