@@ -6,6 +6,7 @@ remains is the server's own: a node refuses writes for 2 s after its start (clus
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,15 @@ class Cluster:
 
     def __init__(self, runtime: Runtime, spec: TopologySpec) -> None:
         self._runtime = runtime
+        self._spec = spec
         self._primaries = spec.primaries
         self._replicas = replicas_of_each(spec)
-        logins = draw_logins(spec)
+        self._logins = logins = draw_logins(spec)
         self._servers = make_servers(runtime, cluster(spec, logins))
+        #: Those of a shard that was added: the last of `_servers`.
+        self._added = 0
         self._access = Access(logins.servers, ca_file(runtime) if spec.tls else None)
-        self._by_address = {server.address: server for server in self._servers}
-        self.nodes = {server.name: server.node for server in self._servers}
+        self._name()
 
     def start(self) -> None:
         """Start all nodes, introduce each to each, share out the slots, attach the replicas."""
@@ -77,7 +80,10 @@ class Cluster:
         self.wait_ready(FORM_TIMEOUT_S)
 
     def reset(self) -> None:
-        """Healthy and empty; whoever is primary by then stays it."""
+        """Healthy and empty; whoever is primary by then stays it. Raises HarnessError where a shard was added: what is
+        on it would have to be carried back."""
+        if self._added:
+            raise HarnessError("a shard that was added is still there")
         restore_links(self._runtime, self.nodes)
         bring_back(self._servers)
         self._close_slots()
@@ -86,6 +92,54 @@ class Cluster:
             if server.info("replication").get("role") == "master":
                 server.ask("FLUSHALL", "SYNC")
         wait_for(self._empty, 10, lambda: "every node to be empty")
+
+    def add_shard(self) -> Node:
+        """A further primary, without slots, and its replicas; known to all when this returns. The primary.
+
+        Takes as long as a server refuses writes after its start. Raises HarnessError; what was begun, `remove_shard`
+        undoes.
+        """
+        if self._added or self._spec.tls:
+            raise HarnessError("a shard can be added once, and not where servers speak TLS")
+        wider = self._spec.model_copy(update={"primaries": self._primaries + 1})
+        new = make_servers(self._runtime, cluster(wider, self._logins)[len(self._servers) :])
+        old = self._servers[0]
+        self._added = len(new)
+        self._servers = [*self._servers, *new]
+        self._name()
+        start_all(server.node for server in new)
+        for server in new:
+            server.wait_answers()
+            server.ask("CLUSTER", "MEET", old.address, PORT)
+        primary = str(new[0].ask("CLUSTER", "MYID"))
+        for server in new[1:]:
+            wait_for(
+                lambda server=server: _replicate(server, primary),  # type: ignore[misc]
+                FORM_TIMEOUT_S,
+                lambda server=server: f"{server.name} to hear of its primary",  # type: ignore[misc]
+            )
+        self.wait_ready(FORM_TIMEOUT_S)
+        return new[0].node
+
+    def remove_shard(self) -> None:
+        """Forget the shard that was added, which must own no slot by then, and end its servers. None there is no
+        error."""
+        if not self._added:
+            return
+        staying, leaving = self._servers[: -self._added], self._servers[-self._added :]
+        for gone in leaving:
+            identity = next(line[0] for line in _nodes(staying[0]) if _address(line) == gone.address)
+            for server in staying:
+                server.ask("CLUSTER", "FORGET", identity)
+        for gone in leaving:
+            gone.node.remove()
+            shutil.rmtree(gone.node.spec.workdir, ignore_errors=True)
+        self._servers, self._added = staying, 0
+        self._name()
+
+    def _name(self) -> None:
+        self._by_address = {server.address: server for server in self._servers}
+        self.nodes = {server.name: server.node for server in self._servers}
 
     def wait_ready(self, timeout_s: float) -> None:
         """Until every node sees the same owners of all slots and no failure, and every replica is linked."""
