@@ -152,6 +152,7 @@ def judge_folder(folder: Path, meta: Mapping[str, Any]) -> tuple[Verdict, dict[s
             drain_s=plan.scenario.liveness.drain,
             competing_min=plan.scenario.competing,
             troubles=tuple(stored["trouble"]),
+            records_bodies=True,
             lacks=why_unknown(stored.get("lacks", ()), plan.requires_of_storage, plan.backend.name),
         ),
     )

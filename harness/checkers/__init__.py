@@ -42,6 +42,8 @@ class Context:
     troubles: tuple[str, ...] = ()
     #: What the run needed and the storage does not implement, in words: nothing that came of that is held against it.
     lacks: tuple[str, ...] = ()
+    #: Whether whoever recorded it would have written down the bodies of tasks: then none means that none was run.
+    records_bodies: bool = False
 
 
 class Checker(Protocol):

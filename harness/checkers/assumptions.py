@@ -24,6 +24,7 @@ def check(history: History, context: Context) -> CheckResult:
 
     - The storage implements what the run needed, and nothing kept it from being carried out whole; the recorder dropped
       nothing, and its logs could be read.
+    - Where bodies of tasks are recorded, some were run, if tasks were taken from the queue.
     - Events are in the order of time.
     - A process has one operation open at a time (`execute` apart, which encloses others), and ends what it invoked.
     - An operation about a task names it.
@@ -35,6 +36,7 @@ def check(history: History, context: Context) -> CheckResult:
         *context.lacks,
         *context.troubles,
         *_of_the_record(history, ops),
+        *_of_bodies(ops, context),
         *_of_entries(history, ops),
         *_of_the_end(history, ops),
     )
@@ -68,6 +70,13 @@ def _who(history: History, events: Ints) -> str:
 
 def _what(history: History, events: Ints) -> str:
     return history.f_names[int(history.f[events[0]])]
+
+
+def _of_bodies(ops: Operations, context: Context) -> Iterator[str]:
+    """Consumers that take tasks and run none have not shown that these are done."""
+    taken = int(((ops.f == log.DEQUEUE) & (ops.how == log.OK)).sum())
+    if context.records_bodies and taken and not np.isin(ops.f, (log.EXECUTE, log.COMPLETE)).any():
+        yield f"{taken:,} tasks were taken from the queue, and no consumer began, or completed, any"
 
 
 def _of_entries(history: History, ops: Operations) -> Iterator[str]:

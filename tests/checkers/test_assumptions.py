@@ -99,3 +99,13 @@ def test_many_entries_are_counted() -> None:
     reasons = check(record, Context()).reasons
     assert "2 entries, among them task 1 (entry 0), enqueued by two workers: numbers are not unique" in reasons
     assert check(dataclasses.replace(record, dropped=1), Context()).validity is Validity.UNKNOWN
+
+
+def test_tasks_that_were_taken_and_never_begun() -> None:
+    taken = history("0-1 p enqueue 1\n2-3 c/w1 dequeue 1\n5-6 d drain")
+    assert check(taken, Context()).validity is Validity.VALID  # of a history that tells of no bodies, nothing follows
+    (reason,) = check(taken, Context(records_bodies=True)).reasons
+    assert reason.startswith("1 tasks were taken from the queue")
+    for further in ("3-4 c/w1 execute 1", "3-4 c/w1 complete 1 outcome=revoked"):
+        begun = history(f"0-1 p enqueue 1\n2-3 c/w1 dequeue 1\n{further}\n5-6 d drain")
+        assert check(begun, Context(records_bodies=True)).validity is Validity.VALID
