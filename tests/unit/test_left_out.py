@@ -52,10 +52,11 @@ def test_the_huey_that_is_installed_counts_too(monkeypatch: pytest.MonkeyPatch) 
     assert [*session.versions_for(SCENARIOS["steady"], file, LeftOut())] == [None]
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "3.0.1")
     left_out = LeftOut()
-    runs = ["greenlets", "impatient-stop", "scheduler-crash", "worker-process-kill"]
-    assert _run_with(session, file, left_out) == runs
+    run = _run_with(session, file, left_out)
+    assert run and all(SCENARIOS[name].consumers.worker_type != "thread" for name in run)
     (line,) = left_out.lines(asked_by_name=False)
-    assert line.startswith("lease-outlived, priority-backlog, ") and "[file] do not apply: Hueys before 3.3.2" in line
+    names, _, why = line.partition("[file] do not apply: ")
+    assert {"steady", "worker-crash"} <= {*names.split(", ")} and why.startswith("Hueys before 3.3.2")
 
 
 def _run_with(session: Session, backend: Backend, left_out: LeftOut) -> list[str]:
