@@ -10,7 +10,8 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +41,8 @@ class Proxies:
         self._session = requests.Session()
         self._session.trust_env = False
         self._api = toxiproxy.Toxiproxy()
+        #: The library would list all proxies to find one.
+        self._proxies: dict[Link, Any] = {}
 
     def __enter__(self) -> Proxies:
         binary = find_toxiproxy()
@@ -61,8 +64,7 @@ class Proxies:
             self._session.mount("http://", UnixHTTPAdapter(f"http+unix://{workdir / SOCKET}", timeout=_CALL_TIMEOUT_S))
             toxiproxy.api.requests = _bounded(self._session)
             self._wait_answers(str(workdir / SOCKET))
-            for way in self._ways:
-                self._create(way)
+            self._create(self._ways)
             self._runtime.detour(node, self._ways)
         except BaseException:
             self.__exit__()
@@ -106,7 +108,7 @@ class Proxies:
         except HarnessError:
             left = []
         self._told(old.destroy)
-        self._create(self._way(link))
+        self._create([self._way(link)])
         for toxic in left:
             self._told(lambda toxic=toxic: self._proxy(link).add_toxic(**vars(toxic)))
 
@@ -118,19 +120,24 @@ class Proxies:
 
     def _proxy(self, link: Link) -> Any:
         self._way(link)
-        proxy = self._told(lambda: self._api.get_proxy(_name(link)))
-        if proxy is None:
-            raise HarnessError(f"Toxiproxy knows no proxy {_name(link)}")
-        return proxy
+        return self._proxies[link]
 
-    def _create(self, way: Way) -> None:
+    def _create(self, ways: Sequence[Way]) -> None:
+        """Make these proxies, and see that all are as they were meant."""
         assert self._node is not None
-        name = _name((way.source.spec.name, way.target.spec.name, way.port))
-        listen, upstream = f"{self._node.address}:{way.proxy_port}", f"{way.target.address}:{way.port}"
-        self._told(lambda: self._api.create(upstream=upstream, name=name, listen=listen, enabled=True))
-        there = self._told(lambda: self._api.get_proxy(name))
-        if there is None or (there.listen, there.upstream, there.enabled) != (listen, upstream, True):
-            raise HarnessError(f"Toxiproxy was told to make {name}, {listen} to {upstream}, and has not")
+        wanted: dict[str, tuple[str, str, bool]] = {}
+        for way in ways:
+            link = way.source.spec.name, way.target.spec.name, way.port
+            name = _name(link)
+            listen, upstream = f"{self._node.address}:{way.proxy_port}", f"{way.target.address}:{way.port}"
+            wanted[name] = listen, upstream, True
+            create = partial(self._api.create, upstream=upstream, name=name, listen=listen, enabled=True)
+            self._proxies[link] = self._told(create)
+        there = self._told(self._api.proxies)
+        for name, meant in wanted.items():
+            found = there.get(name)
+            if found is None or (found.listen, found.upstream, found.enabled) != meant:
+                raise HarnessError(f"Toxiproxy was told to make {name}, {meant[0]} to {meant[1]}, and has not")
 
     def _wait_answers(self, path: str) -> None:
         assert self._node is not None
