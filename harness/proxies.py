@@ -1,8 +1,8 @@
 """The proxies of a run: each link that a fault may poison passes through Toxiproxy from before its first connection.
 
 toxiproxy-python speaks to it. That library keeps the server's address on a class, sets no time-out, and lets most of
-the server's errors pass; so it is given a session of ours, in which every call is bounded, goes to the proxies' own
-Unix socket, and fails where the server says no; and what is set is read back.
+the server's errors pass; so at each call it is given a session of ours, in which every request is bounded, goes to these
+proxies' own Unix socket, and fails where the server says no; and what is set is read back.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ class Proxies:
         try:
             node.start()
             self._session.mount("http://", UnixHTTPAdapter(f"http+unix://{workdir / SOCKET}", timeout=_CALL_TIMEOUT_S))
-            toxiproxy.api.requests = _bounded(self._session)
             self._wait_answers(str(workdir / SOCKET))
             self._create(self._ways)
             self._runtime.detour(node, self._ways)
@@ -147,9 +146,9 @@ class Proxies:
                 # The session would not close a socket that nobody listens to.
                 with socket.socket(socket.AF_UNIX) as trial:
                     trial.connect(path)
-                self._api.proxies()
+                self._told(self._api.proxies)
                 return
-            except OSError:
+            except (OSError, HarnessError):
                 pass
             if self._node.state() is NodeState.EXITED:
                 said = self._node.log_path.read_text(errors="replace").strip()
@@ -158,9 +157,10 @@ class Proxies:
                 raise DeadlineExceeded(f"waited {_START_TIMEOUT_S:g} s for Toxiproxy to answer at its start")
             time.sleep(0.005)
 
-    @staticmethod
-    def _told(ask: Any) -> Any:
+    def _told(self, ask: Any) -> Any:
         """What the library answers. Raises HarnessError for whatever goes wrong in it."""
+        # The library has one place for it, and other topologies may have proxies of their own.
+        toxiproxy.api.requests = _bounded(self._session)
         try:
             return ask()
         except (requests.RequestException, ValueError, KeyError, toxiproxy.exceptions.ProxyExists) as error:

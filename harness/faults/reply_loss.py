@@ -21,6 +21,8 @@ class ReplyLossSpec(ToxicSpec):
     """Requests are carried out, and the connection is closed instead of answering."""
 
     kind: Literal["reply-loss"]
+    #: Who asks a sentinel changes nothing there; and it counts no requests (sentinel.c, sentinelInfoCommand).
+    targets: ClassVar = tuple(role for role in ToxicSpec.targets if role != "sentinel")
     topologies: ClassVar = frozenset({"standalone", "sentinel", "cluster"})
     color: ClassVar = "#b03a2e"
 

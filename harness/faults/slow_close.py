@@ -12,7 +12,11 @@ from harness.faults.toxic import Probe, ToxicInjection, ToxicSpec
 from harness.protocols import Exchange
 from harness.scenario import Duration
 
-#: Longer than the answer to QUIT: it is received to its end.
+#: No request of their protocol: servers and sentinels say so, and close (networking.c, setProtocolError).
+_NO_REQUEST = b"*x\r\n"
+#: So long is looked for the end at most.
+_SEEN_S = 0.15
+#: Longer than the answer: it is received to its end.
 _TO_THE_END = 1 << 16
 
 
@@ -41,11 +45,11 @@ class SlowCloseInjection(ToxicInjection):
 
     def probe(self) -> Probe:
         """A connection that the server closes."""
-        return Probe(b"QUIT\r\n", _TO_THE_END, within_s=min(self._spec.delay, 0.2) + 0.05)
+        return Probe(_NO_REQUEST, _TO_THE_END, within_s=min(self._spec.delay, _SEEN_S) + 0.05)
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """Its end comes late, or has not come yet."""
-        if before.end != "closed" or now.took_s < min(self._spec.delay, 0.2):
+        if before.end != "closed" or now.took_s < min(self._spec.delay, _SEEN_S):
             return ""
         return f"told of the end after {now.took_s * 1000:.0f} ms or later, {before.took_s * 1000:.1f} ms before"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -91,7 +92,7 @@ class ToxicInjection:
 
     def probe(self) -> Probe:
         """What is sent to see it."""
-        return Probe(_REQUESTS.get(self.scene.topology.kind, _PING))
+        return self._usual()
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """What is seen of it in two such exchanges, in words; empty = nothing."""
@@ -100,7 +101,7 @@ class ToxicInjection:
     def inject(self) -> str:
         """See requests answered, set the toxic on every link and read it back, see it in what comes of requests."""
         probed = self._probed()
-        before = {link: self._exchange(link) for link in probed}
+        before = dict(zip(probed, self._exchanges(probed, self.probe()), strict=True))
         for link, seen in before.items():
             if seen.answered_s is None:
                 raise HarnessError(f"{_words(link)} did not answer before it was struck ({seen.end})")
@@ -109,8 +110,7 @@ class ToxicInjection:
                 name = f"{self._name}-{stream}"
                 self._poisons.poison(_key(link), self.toxic, stream, name, self.attributes())
         words = []
-        for link in probed:
-            now = self._exchange(link)
+        for link, now in zip(probed, self._exchanges(probed, self.probe()), strict=True):
             seen_now = self.shows(before[link], now)
             if not seen_now:
                 raise HarnessError(f"{_words(link)} does not show the {self._kind}: {now}")
@@ -135,8 +135,8 @@ class ToxicInjection:
         if left:
             raise HarnessError(f"{len(left)} links still have the {self._kind}, first {_words(left[0])}")
         self.scene.topology.wait_ready(READY_TIMEOUT_S)
-        for link in self._probed():
-            seen = self._exchange(link, Probe(_REQUESTS.get(self.scene.topology.kind, _PING)))
+        probed = self._probed()
+        for link, seen in zip(probed, self._exchanges(probed, self._usual()), strict=True):
             if seen.answered_s is None:
                 raise HarnessError(f"{_words(link)} does not answer again ({seen.end})")
         return f"{len(self._links)} links are without it; requests are answered again, and all servers agree"
@@ -149,12 +149,20 @@ class ToxicInjection:
         step = max(1, len(links) // PROBES_MAX)
         return links[::step][:PROBES_MAX]
 
-    def _exchange(self, link: tuple[Node, Node], probe: Probe | None = None) -> Exchange:
-        source, target = link
-        sent = probe or self.probe()
-        return self.scene.runtime.exchange(
-            source, target, _port(target), sent.request, enough=sent.enough, within_s=sent.within_s
-        )
+    def _usual(self) -> Probe:
+        return Probe(_REQUESTS.get(self.scene.topology.kind, _PING))
+
+    def _exchanges(self, links: Sequence[tuple[Node, Node]], probe: Probe) -> list[Exchange]:
+        """What comes of one such request on each of these links, side by side: most of it is waiting."""
+
+        def exchange(link: tuple[Node, Node]) -> Exchange:
+            source, target = link
+            return self.scene.runtime.exchange(
+                source, target, _port(target), probe.request, enough=probe.enough, within_s=probe.within_s
+            )
+
+        with ThreadPoolExecutor(PROBES_MAX) as pool:
+            return list(pool.map(exchange, links))
 
 
 def pings(count: int) -> Probe:
