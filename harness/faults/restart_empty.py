@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Scene
-from harness.faults.process import OneProcess
+from harness.faults.patience import patient
+from harness.faults.process import SERVERS_TAKE, OneProcess
 from harness.faults.targets import one
 from harness.protocols import DeadlineExceeded, HarnessError, Node
 from harness.scenario import FaultSpec
@@ -28,6 +29,7 @@ class RestartEmptySpec(FaultSpec):
     kind: Literal["restart-empty"]
     targets: ClassVar = ("primary-of-queue",)
     color: ClassVar = "#641e16"
+    takes_time: ClassVar = f"{SERVERS_TAKE} It has landed when all who watch the primary see it again."
 
 
 class RestartEmptyInjection(OneProcess):
@@ -37,8 +39,14 @@ class RestartEmptyInjection(OneProcess):
         super().__init__(scene, node, "data-loss")
 
     def inject(self) -> str:
-        """Kill, remove, start; see it be the primary still."""
+        """Kill, remove, start; see it be the primary still, and the others see it."""
         keys = self.scene.topology.ask(self.node, "DBSIZE")
+        # A container may take longer to start than others wait before they fail over.
+        with patient(self.scene.topology, self.node):
+            removed = self._empty()
+        return f"{self.name}: {keys} keys, then killed; {', '.join(removed)} removed; it is primary again"
+
+    def _empty(self) -> tuple[str, ...]:
         self.node.kill()
         removed = remove_data(self.node.spec.workdir)
         if not removed:
@@ -52,7 +60,7 @@ class RestartEmptyInjection(OneProcess):
         role = str(self.scene.topology.ask(self.node, "ROLE")[0])
         if role != "master":
             raise HarnessError(f"{self.name} is a {role} after its start: somebody took over before it was back")
-        return f"{self.name}: {keys} keys, then killed; {', '.join(removed)} removed; it is primary again"
+        return removed
 
     def healed(self) -> str:
         """See all servers agree again, and on the same primary."""
