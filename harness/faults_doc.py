@@ -17,6 +17,8 @@ from harness.scenario import FaultSpec, Trigger
 
 PAGE, MEASURED = Path("docs/faults.md"), Path("docs/faults.json")
 PLACES = ("local, as root", "local, as an ordinary user", "docker")
+#: How long a fault may take at the median to be seen landed, and healed beyond what servers need by themselves.
+INJECT_MS, HEAL_MS = 250, 1000
 #: What every fault has; said once.
 _COMMON = FaultSpec.model_fields.keys()
 
@@ -72,7 +74,7 @@ def place_of(runtime: str, user: int) -> str:
 
 def render(measured: Mapping[str, Any]) -> str:
     """The page."""
-    parts = [_HEAD, *_where_they_work(measured["rows"])]
+    parts = [_HEAD, *_where_they_work(measured["rows"]), *_what_takes_longer(measured["rows"])]
     parts += ["## Each of them\n"]
     for name, fault in FAULTS.items():
         parts.append(_about(name, fault.spec))
@@ -83,16 +85,17 @@ def render(measured: Mapping[str, Any]) -> str:
 def _where_they_work(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "## Where they work\n"
     yield (
-        "Median times to inject and to heal in milliseconds, each until it was seen, over all targets of a fault; in "
-        "brackets the slowest. Measured by `tests/contracts/faults/table.py`, on a machine that had other work to do. "
-        "What servers need to agree again is in the times to heal. Consumers are stand-ins that start at once: a real "
-        "one is well as soon as its interpreter has started.\n"
+        "Median times to inject and to heal in milliseconds, each until it was seen, over all targets and choices of "
+        "a fault; in brackets the slowest. Measured by `tests/contracts/faults/table.py` on a machine that had other "
+        f"work to do, {_rounds(rows)}. What servers need to agree again is in the times to heal. Consumers are "
+        "stand-ins that start at once: a real one is well as soon as its interpreter has started.\n"
     )
     yield _table(
-        ["fault", *PLACES],
+        ["fault", "tried on", *PLACES],
         (
             [
                 f"`{name}`",
+                ", ".join(dict.fromkeys(row["topology"] for row in rows if row["kind"] == name)),
                 *(_cell([row for row in rows if (row["kind"], row["place"]) == (name, place)]) for place in PLACES),
             ]
             for name in FAULTS.names()
@@ -100,12 +103,18 @@ def _where_they_work(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     )
 
 
+def _rounds(rows: Sequence[Mapping[str, Any]]) -> str:
+    found = [len(row["inject_ms"]) for row in rows if "inject_ms" in row]
+    few = sum(one < max(found) for one in found)
+    return f"{max(found)} rounds of each case" + (f" ({few} of them, that take long, {min(found)})" if few else "")
+
+
 def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
     """What was seen of one fault in one place."""
     told = []
     works = [row for row in rows if "inject_ms" in row]
     if works:
-        inject, heal = ([int(row[name]) for row in works] for name in ("inject_ms", "heal_ms"))
+        inject, heal = ([one for row in works for one in row[name]] for name in ("inject_ms", "heal_ms"))
         told.append(
             f"works: {statistics.median(inject):,.0f} (≤ {max(inject):,}) / "
             f"{statistics.median(heal):,.0f} (≤ {max(heal):,})"
@@ -115,6 +124,41 @@ def _cell(rows: Sequence[Mapping[str, Any]]) -> str:
             of = ", ".join(row["fields"]["target"] for row in rows if str(row.get(what, "")).startswith(why))
             told.append(f"{what} ({of}): {why}" if works else f"{what}: {why}")
     return "; ".join(told) or "not measured"
+
+
+def slow(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:
+    """The cases whose medians are above INJECT_MS or HEAL_MS somewhere: by fault, by case, by place, both of them."""
+    found: dict[str, dict[str, dict[str, tuple[float, float]]]] = {}
+    for row in rows:
+        if "inject_ms" in row:
+            inject, heal = statistics.median(row["inject_ms"]), statistics.median(row["heal_ms"])
+            if inject > INJECT_MS or heal > HEAL_MS:
+                found.setdefault(row["kind"], {}).setdefault(row["case"], {})[row["place"]] = (inject, heal)
+    return found
+
+
+def _what_takes_longer(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "## What takes longer\n"
+    yield (
+        f"A fault is to be seen landed within {INJECT_MS} ms, and seen healed within {HEAL_MS:,} ms beyond what "
+        f"servers need by themselves. These had a median above {INJECT_MS} ms to inject, or above {HEAL_MS:,} ms to "
+        f"heal, servers' own time included: {', '.join(PLACES)}.\n"
+    )
+    found = slow(rows)
+    for kind in FAULTS.names():
+        if kind in found:
+            yield f"### `{kind}`, longer\n\n{FAULTS.get(kind).spec.takes_time or 'Not known why.'}\n"
+            yield _table(
+                ["case", *PLACES],
+                (
+                    [f"`{case}`", *(_both(places.get(place)) for place in PLACES)]
+                    for case, places in sorted(found[kind].items())
+                ),
+            )
+
+
+def _both(medians: tuple[float, float] | None) -> str:
+    return "within" if medians is None else f"{medians[0]:,.0f} / {medians[1]:,.0f}"
 
 
 def _about(name: str, spec: type[FaultSpec]) -> str:

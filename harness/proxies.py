@@ -1,8 +1,8 @@
 """The proxies of a run: each link that a fault may poison passes through Toxiproxy from before its first connection.
 
 toxiproxy-python speaks to it. That library keeps the server's address on a class, sets no time-out, and lets most of
-the server's errors pass; so at each call it is given a session of ours, in which every request is bounded, goes to these
-proxies' own Unix socket, and fails where the server says no; and what is set is read back.
+the server's errors pass; so at each call it is given a session of ours, in which every request is bounded, goes to
+these proxies' own Unix socket, and fails where the server says no; and what is set is read back.
 """
 
 from __future__ import annotations

@@ -177,6 +177,8 @@ class FaultSpec(Model):
     ends: ClassVar[bool] = False
     #: Whether it sets agents' wall clocks, which must then be such as can be set from their start.
     sets_clocks: ClassVar[bool] = False
+    #: Why it may take longer than a moment to be seen landed, or healed: whole sentences, for the docs.
+    takes_time: ClassVar[str] = ""
     #: Its colour in the report.
     color: ClassVar[str] = "#888888"
 

@@ -11,6 +11,7 @@ from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.kill import KillInjection
 from harness.faults.meanwhile import Meanwhile
+from harness.faults.process import SERVERS_TAKE
 from harness.faults.restart import START_TIMEOUT_S, wait_up
 from harness.faults.targets import CONSUMERS, ONE_ROLES, is_agent
 from harness.protocols import HarnessError, Node
@@ -30,6 +31,7 @@ class CrashLoopSpec(FaultSpec):
     targets: ClassVar = (*ONE_ROLES, CONSUMERS)
     ends: ClassVar = True
     color: ClassVar = "#a93226"
+    takes_time: ClassVar = SERVERS_TAKE
 
 
 class CrashLoopInjection(KillInjection):

@@ -36,6 +36,9 @@ class FailoverSpec(FaultSpec):
     targets: ClassVar = ("primary-of-queue",)
     topologies: ClassVar = FAILS_OVER
     color: ClassVar = "#a04000"
+    takes_time: ClassVar = (
+        "Sentinels act, and look at servers, once a second; the old primary is told seconds after the new one."
+    )
 
     def why_not(self, topology: str, huey: str) -> str | None:
         """Sentinel takes no such option."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.child import ChildKill
-from harness.faults.process import OneProcess, classes_of
+from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
 from harness.faults.producers import hold_enqueuing
 from harness.faults.targets import CHILD_ROLES, GROUPS, ONE_ROLES, PRODUCER
 from harness.protocols import HarnessError, Node, NodeState
@@ -28,6 +28,7 @@ class KillSpec(FaultSpec):
     targets: ClassVar = (*ONE_ROLES, *CHILD_ROLES, PRODUCER, *GROUPS)
     ends: ClassVar = True
     color: ClassVar = "#c0392b"
+    takes_time: ClassVar = SERVERS_TAKE
 
 
 class KillInjection(OneProcess):

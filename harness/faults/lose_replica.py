@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
-from harness.faults.process import OneProcess
+from harness.faults.process import SERVERS_TAKE, OneProcess
 from harness.faults.restart_empty import DATA_FILES, remove_data
 from harness.faults.targets import FAILS_OVER, one
 from harness.protocols import HarnessError, Node, NodeState
@@ -21,6 +21,7 @@ class LoseReplicaSpec(FaultSpec):
     targets: ClassVar = ("replica-of-queue", "any-replica")
     topologies: ClassVar = FAILS_OVER
     color: ClassVar = "#935116"
+    takes_time: ClassVar = SERVERS_TAKE
 
 
 class LoseReplicaInjection(OneProcess):

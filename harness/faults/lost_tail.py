@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from harness.faults import FAULTS, Scene
-from harness.faults.process import OneProcess
+from harness.faults.process import SERVERS_TAKE, OneProcess
 from harness.faults.targets import FAILS_OVER, one, several
 from harness.protocols import DeadlineExceeded, HarnessError, Node, Topology
 from harness.scenario import Duration, FaultSpec
@@ -40,6 +40,10 @@ class LostTailSpec(FaultSpec):
     within: Duration = Field(1.0, description="how long it waits for that at most")
     targets: ClassVar = ("primary-of-queue",)
     color: ClassVar = "#922b21"
+    takes_time: ClassVar = (
+        "It lets clients go on until as much was acknowledged as it is told, for `within` at most; then a replica "
+        f"takes over. {SERVERS_TAKE}"
+    )
 
 
 class LostTailInjection(OneProcess):

@@ -8,6 +8,13 @@ from harness.faults import Scene
 from harness.faults.targets import AGENT_TIMEOUT_S, FAILS_OVER, READY_TIMEOUT_S, is_agent
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
+#: What servers, and containers, take by themselves.
+SERVERS_TAKE = (
+    "A server of a cluster takes no writes for 2 s after its start (cluster_legacy.c, CLUSTER_WRITABLE_DELAY), a "
+    "replica looks for its primary once a second (replication.c, replicationCron), and sentinels look at servers once "
+    "a second. To end or start a container takes the engine some tenths of a second."
+)
+
 
 class OneProcess:
     """A fault of one server or agent; how it is injected is its own affair. It is undone by starting it again."""

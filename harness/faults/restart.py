@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
-from harness.faults.process import OneProcess, classes_of
+from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
 from harness.faults.targets import AGENT_TIMEOUT_S, GROUPS, ONE_ROLES, is_agent
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
@@ -29,6 +29,10 @@ class RestartSpec(FaultSpec):
     targets: ClassVar = (*ONE_ROLES, *GROUPS)
     ends: ClassVar = True
     color: ClassVar = "#ca6f1e"
+    takes_time: ClassVar = (
+        f"{SERVERS_TAKE} A primary that is told to stop waits until its replicas say that they have everything, which "
+        "they do once a second; behind Sentinel another one takes over meanwhile."
+    )
 
 
 class RestartInjection(OneProcess):

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.meanwhile import Meanwhile
+from harness.faults.process import SERVERS_TAKE
 from harness.faults.restart import RestartInjection
 from harness.faults.targets import CONSUMERS, several, up
 from harness.protocols import HarnessError
@@ -30,6 +31,7 @@ class RollingRestartSpec(FaultSpec):
     targets: ClassVar = ("nodes", CONSUMERS)
     ends: ClassVar = True
     color: ClassVar = "#dc7633"
+    takes_time: ClassVar = f"It is made of time: each is well again before the next is stopped. {SERVERS_TAKE}"
 
 
 class RollingRestartInjection:

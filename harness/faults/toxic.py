@@ -49,6 +49,9 @@ class ToxicSpec(FaultSpec):
     targets: ClassVar = (*SERVER_ROLES, *_GROUPS)
     needs: ClassVar = frozenset({"links", "proxies"})
     color: ClassVar = "#117a65"
+    takes_time: ClassVar = (
+        "Each link is struck, read back and cured by itself, in some milliseconds; between groups there are many."
+    )
 
 
 @dataclass(frozen=True)

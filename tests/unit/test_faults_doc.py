@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from harness.faults import FAULTS
-from harness.faults_doc import PLACES, render
+from harness.faults_doc import PLACES, render, slow
 from harness.scenario_file import read_scenarios
 
 ROOT = Path(__file__).parents[2]
@@ -24,16 +24,20 @@ def test_every_fault_was_tried_where_it_can_be() -> None:
     assert not [row for row in MEASURED["rows"] if "failed" in row]
 
 
+def test_what_takes_longer_says_why() -> None:
+    assert {kind for kind in slow(MEASURED["rows"]) if not FAULTS.get(kind).spec.takes_time} == set()
+
+
 def test_what_failed_or_was_skipped_is_told() -> None:
-    common = {"kind": "kill", "place": PLACES[0], "topology": "cluster"}
+    common = {"kind": "kill", "place": PLACES[0], "case": "kill", "topology": "cluster"}
     rows = [
-        {**common, "fields": {"target": "consumer"}, "inject_ms": 10, "heal_ms": 20},
-        {**common, "fields": {"target": "scheduler"}, "inject_ms": 30, "heal_ms": 2000},
+        {**common, "fields": {"target": "consumer"}, "inject_ms": [10, 12], "heal_ms": [20, 22]},
+        {**common, "fields": {"target": "scheduler"}, "inject_ms": [30, 28], "heal_ms": [2000, 1998]},
         {**common, "fields": {"target": "sentinel"}, "failed": "it did not land\n  → nothing"},
         {**common, "place": PLACES[2], "fields": {"target": "sentinel"}, "skipped": "no engine"},
     ]
     assert (
-        "| `kill` | works: 20 (≤ 30) / 1,010 (≤ 2,000); failed (sentinel): it did not land | not measured | "
+        "| `kill` | cluster | works: 20 (≤ 30) / 1,010 (≤ 2,000); failed (sentinel): it did not land | not measured | "
         "skipped: no engine |\n"
     ) in render({"rows": rows})
 

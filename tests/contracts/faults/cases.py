@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.faults import FAULTS
-from harness.faults.targets import SERVER_GROUPS, SERVER_ROLES
+from harness.faults.targets import AGENT_ROLES, CHILD_ROLES, PRODUCER, SERVER_GROUPS, SERVER_ROLES
 from harness.scenario import FaultSpec
 
 #: Where a fault is tried: the first of these where it means anything, and has its target.
@@ -16,6 +16,8 @@ HUEYS = {
     "postgres": "huey.contrib.sql_huey:PostgresHuey",
     "folder": "huey:SqliteHuey",
 }
+#: One after the other, each until all agree again: 10 s, and 12 s in containers.
+TOO_LONG = frozenset({"rolling-restart-nodes"})
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,28 @@ class Case:
 def every_case() -> tuple[Case, ...]:
     """Each fault on each of its targets; each choice that one has besides; other topologies where they matter to it."""
     return tuple({case.name: case for case in (*_by_target(), *_by_choice(), *_elsewhere())}.values())
+
+
+def suite_cases() -> tuple[Case, ...]:
+    """What takes no longer than a suite may: each fault on one target of each sort, with each choice, and behind
+    Sentinel. All of them on all targets are measured for the docs."""
+    found: dict[tuple[str, ...], Case] = {}
+    for case in (*_by_target(), *_by_choice()):
+        if case.name in TOO_LONG:
+            continue
+        target, *chosen = case.fields.values()
+        found.setdefault((case.kind, _sort(target), *chosen), case)
+    for case in (_case("kill", target="sentinel"), *_elsewhere()):
+        if case.name in ("kill-sentinel", "hold-lock-storage-folder"):
+            found[case.kind, case.topology] = case
+    return tuple(found.values())
+
+
+def _sort(target: str) -> str:
+    for sort in (SERVER_ROLES, (*AGENT_ROLES, PRODUCER), CHILD_ROLES):
+        if target in sort:
+            return str(sort)
+    return "several"
 
 
 def _by_target() -> Iterator[Case]:
