@@ -10,6 +10,7 @@ from harness.checkers.operations import FOREVER, Operations
 from harness.history.columns import agent_of
 from harness.protocols import FaultRecord
 
+_TAKES_STORED = frozenset({"data-loss", "eviction"})
 _AGENT = re.compile(r"(producer|consumer)(-[0-9]+)?\Z")
 
 
@@ -20,6 +21,7 @@ class _Window:
     end_ns: int
     agents: frozenset[str]
     nodes: bool
+    takes_stored: bool
 
 
 class Strikes:
@@ -27,7 +29,8 @@ class Strikes:
 
     A fault strikes an agent during that time, and nobody else's operations. A node that is struck strikes all
     its clients, and has an aftermath of `settle_ns`; an acknowledged write may not have been replicated or synced
-    yet when it came up to `lag_ns` before the injection.
+    yet when it came up to `lag_ns` before the injection. A fault that takes what a server has stored (classes
+    `data-loss` and `eviction`) takes it however long ago it was written.
     """
 
     def __init__(self, ops: Operations, context: Context) -> None:
@@ -44,13 +47,19 @@ class Strikes:
             if agent in one.agents and one.begin_ns <= end_ns and begin_ns <= one.end_ns
         )
 
-    def on_nodes(self, begin_ns: int, end_ns: int, *, written: bool = False) -> frozenset[int]:
-        """Faults of nodes whose effects reached into this time; `written`: of what was acknowledged in it."""
-        lag_ns = self._lag_ns if written else 0
+    def on_nodes(self, begin_ns: int, end_ns: int, *, written: bool = False, stored: bool = False) -> frozenset[int]:
+        """Faults of nodes whose effects reached into this time; `written`: of what was acknowledged in it;
+        `stored`: and lay on its server ever since."""
+
+        def began_ns(one: _Window) -> int:
+            if stored and one.takes_stored:
+                return 0
+            return one.begin_ns - (self._lag_ns if written else 0)
+
         return frozenset(
             one.index
             for one in self._windows
-            if one.nodes and one.begin_ns - lag_ns <= end_ns and begin_ns <= one.end_ns + self._settle_ns
+            if one.nodes and began_ns(one) <= end_ns and begin_ns <= one.end_ns + self._settle_ns
         )
 
     def on_operation(self, row: int, *, written: bool = True) -> frozenset[int]:
@@ -89,4 +98,5 @@ def _window(fault: FaultRecord, known: frozenset[str]) -> _Window:
         end_ns=FOREVER if fault.healed_ns is None else fault.healed_ns,
         agents=struck_agents(fault, known),
         nodes=bool(struck_nodes(fault, known)),
+        takes_stored=not _TAKES_STORED.isdisjoint(fault.classes),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -450,6 +451,7 @@ def fault(index: int, begin: int, end: int | None, *struck: str, landed: bool = 
 
 KILL = fault(0, 100, 200, "consumer-1")
 NODE = fault(0, 100, 200, "node-2")
+EVICTION = dataclasses.replace(NODE, classes=("eviction",))
 
 #: name: (script, faults, {task: (anomaly, faults)})
 FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tuple[int, ...]]]]] = {
@@ -637,6 +639,16 @@ FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tupl
     "acknowledged long before a node was struck": (
         "80-85 p enqueue 1\n900-900 d drain",
         (NODE,),
+        {1: ("lost", ())},
+    ),
+    "stored long before keys were thrown away": (
+        "80-85 p enqueue 1\n900-900 d drain",
+        (EVICTION,),
+        {1: ("lost", (0,))},
+    ),
+    "acknowledged long after keys were thrown away": (
+        "280-285 p enqueue 1\n900-900 d drain",
+        (EVICTION,),
         {1: ("lost", ())},
     ),
     "acknowledged in the aftermath": ("203-204 p enqueue 1\n900-900 d drain", (NODE,), {1: ("lost", (0,))}),
