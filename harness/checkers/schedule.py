@@ -46,15 +46,23 @@ def check(history: History, context: Context) -> CheckResult:
     strikes = Strikes(ops, context)
     findings: dict[int, Finding] = {}
 
+    moves = [ops.rows(log.ENQUEUE, log.OK), ops.rows(log.DEQUEUE, log.OK)]
+
+    def way(task: int, body: int) -> set[int]:
+        """The last steps before the body by which it came there: who took it for due may have done so then."""
+        steps = (rows[(ops.task[rows] == task) & (ops.start_ns[rows] <= ops.start_ns[body])] for rows in moves)
+        return {int(rows[np.argmax(ops.start_ns[rows])]) for rows in steps if len(rows)}
+
     def add(task: int, schedule: int, body: int, eta_ns: int) -> None:
         """A body that began too early, by what the row `schedule` says of its time."""
         early_ns = eta_ns - int(begin_ns[begins == body][0])
+        rows = {schedule, body} | way(task, body)
         findings[task] = Finding(
             "early",
             (task,),
-            tuple(sorted({*ops.events(schedule), *ops.events(body)})),
+            tuple(sorted({event for row in rows for event in ops.events(row)})),
             f"task {task}: {ops.by(body)} began it {early_ns / 1e6:,.3f} ms before its time",
-            faults=tuple(sorted(strikes.on_operation(schedule) | strikes.on_operation(body))),
+            faults=tuple(sorted({fault for row in rows for fault in strikes.on_operation(row)})),
         )
 
     for at in np.flatnonzero(scheduled_first & (begun < eta)).tolist():

@@ -4,6 +4,7 @@ import pytest
 
 from harness.checkers import Context
 from harness.checkers.schedule import check
+from harness.protocols import FaultRecord
 from harness.verdict import Validity
 from tests.checkers.scripts import history
 
@@ -55,3 +56,14 @@ def test_finding() -> None:
     (finding,) = check(history("0-1 p schedule 7 eta=5000000\n2000000-3000000 c execute 7"), Context()).findings
     assert (finding.tasks, finding.evidence) == ((7,), (0, 1, 2, 3))
     assert finding.summary == "task 7: c began it 3.000 ms before its time"
+
+
+@pytest.mark.parametrize(("way", "faults"), [("dequeue 1", (0,)), ("dequeue 2", ())], ids=["it", "another"])
+def test_who_took_it_for_due_while_he_was_struck_may_begin_it_afterwards(way: str, faults: tuple[int, ...]) -> None:
+    fault = FaultRecord(
+        index=0, kind="clock", target="consumer", struck=("consumer-0",), classes=("clock-skew",), injected_ns=10,
+        landed=True, proof="", healed_ns=20, healed=True, heal_proof="",
+    )  # fmt: skip
+    script = f"0-1 p schedule 1 eta=50\n2-3 p enqueue 2\n15-16 consumer-0/w1 {way}\n25-26 consumer-0/w1 execute 1"
+    (finding,) = check(history(script), Context(faults=(fault,))).findings
+    assert finding.faults == faults
