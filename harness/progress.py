@@ -164,6 +164,10 @@ class Progress:
         """How often that agent was started so far."""
         return sum(1 for _ in self.folder.glob(f"{agent}.*.start"))
 
+    def hears_signals(self, agent: str) -> bool:
+        """Whether that consumer, since its last start, has come so far that it goes by its signals."""
+        return (self.folder / f"{agent}.{self.starts(agent) - 1}.hears").exists()
+
     def processes(self, agent: str) -> Mapping[int, str]:
         """Huey's names of that agent's workers and schedulers (`w2`, `scheduler`), by the number of their process."""
         with self._lock:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from harness.agents.hearing import run_consumer
 from harness.agents.setup import make_recorder, open_huey, read_orders, wait_for_go
 
 
 def main() -> None:
     """Run until told to stop, by Huey's own signals."""
     orders = read_orders()
-    huey, _, _ = open_huey(orders, make_recorder(orders))
+    recorder = make_recorder(orders)
+    huey, _, _ = open_huey(orders, recorder)
     wait_for_go(orders)
-    huey.create_consumer(**orders["consumer"]).run()
+    run_consumer(huey, recorder, orders["consumer"])
 
 
 if __name__ == "__main__":

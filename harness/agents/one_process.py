@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.agents.drain import TIMEOUT_S, drain
+from harness.agents.hearing import run_consumer
 from harness.agents.logs import Recorder, next_incarnation
 from harness.agents.producer import produce
 from harness.agents.setup import open_huey, read_orders, wait_for_go
@@ -40,7 +41,8 @@ def main() -> None:
     orders = read_orders()
     folder = Path(orders["history"])
     jobs = orders["producers"]
-    huey, works, notes = open_huey(orders, _Recorder(folder, orders["agent"], [job["agent"] for job in jobs]))
+    recorder = _Recorder(folder, orders["agent"], [job["agent"] for job in jobs])
+    huey, works, notes = open_huey(orders, recorder)
 
     def run(job: Mapping[str, Any]) -> None:
         try:
@@ -55,7 +57,7 @@ def main() -> None:
     for job in jobs:
         threading.Thread(target=run, args=(job,), name=job["agent"], daemon=True).start()
     wait_for_go(orders)
-    huey.create_consumer(**orders["consumer"]).run()
+    run_consumer(huey, recorder, orders["consumer"])
     out = Recorder(folder, "drain", next_incarnation(folder, "drain")).log
     drain(huey, out, TIMEOUT_S)
     out.close()

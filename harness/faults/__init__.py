@@ -31,6 +31,9 @@ class Agents(Protocol):
     def starts(self, agent: str, /) -> int:
         """How often that agent was started so far."""
 
+    def hears_signals(self, agent: str, /) -> bool:
+        """Whether that consumer, since its last start, has come so far that it goes by its signals."""
+
     def processes(self, agent: str, /) -> Mapping[int, str]:
         """Huey's names of that agent's workers and schedulers (`w2`, `scheduler`), by their processes' numbers."""
 
@@ -94,7 +97,7 @@ class Injection(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The promises' fault classes that it belongs to."""
+        """The promises' fault classes that it belongs to. Undoing it may add one: see `process.EARLY_RETURN`."""
 
     def inject(self) -> str:
         """Do it; the proof that it landed. Raises HarnessError when that is not seen."""

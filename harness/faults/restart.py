@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
-from harness.faults.targets import AGENT_TIMEOUT_S, GROUPS, ONE_ROLES, is_agent
+from harness.faults.targets import AGENT_TIMEOUT_S, GROUPS, ONE_ROLES, hearing, is_agent
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
@@ -86,7 +86,7 @@ class Restart:
 
     def aim(self, spec: RestartSpec, scene: Scene, draw: int) -> Injection:
         """At the role's node, or at all of the group."""
-        return at(spec.target, scene, draw, lambda node: RestartInjection(scene, node))
+        return at(spec.target, scene, draw, lambda node: RestartInjection(scene, hearing(scene, node)))
 
 
 FAULTS.register("restart")(Restart())

@@ -13,7 +13,7 @@ from harness.faults import FAULTS, Injection, Scene
 from harness.faults.meanwhile import Meanwhile
 from harness.faults.process import SERVERS_TAKE
 from harness.faults.restart import RestartInjection
-from harness.faults.targets import CONSUMERS, several, up
+from harness.faults.targets import CONSUMERS, hearing, several, up
 from harness.protocols import HarnessError
 from harness.scenario import FaultSpec
 
@@ -87,7 +87,8 @@ class RollingRestart:
 
     def aim(self, spec: RollingRestartSpec, scene: Scene, draw: int) -> Injection:
         """At all of the group."""
-        return RollingRestartInjection([RestartInjection(scene, node) for node in up(several(spec.target, scene))])
+        found = [hearing(scene, node) for node in up(several(spec.target, scene))]
+        return RollingRestartInjection([RestartInjection(scene, node) for node in found])
 
 
 FAULTS.register("rolling-restart")(RollingRestart())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from harness.faults import Scene
-from harness.protocols import HarnessError, Node, NodeState
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
 _SERVED = frozenset({"standalone", "sentinel", "cluster", "postgres"})
 #: Roles of one server and where there are such.
@@ -57,6 +57,22 @@ def one(role: str, scene: Scene, draw: int) -> Node:
     node = found[draw % len(found)]
     if role in AGENT_ROLES and not scene.struck:
         wait_busy(scene, node)
+    return node
+
+
+def hearing(scene: Scene, node: Node) -> Node:
+    """That node, as soon as it can be told to stop. Raises DeadlineExceeded: after AGENT_TIMEOUT_S, or at once while
+    other faults are in force, since it may be these that it waits for.
+
+    A server can at any time, and who has ended need not be waited for. A consumer works before it goes by its signals.
+    """
+    name = node.spec.name
+    timeout_s = 0.0 if scene.struck else AGENT_TIMEOUT_S
+    deadline = time.monotonic() + timeout_s
+    while name in scene.consumers and node.state() is not NodeState.EXITED and not scene.agents.hears_signals(name):
+        if time.monotonic() >= deadline:
+            raise DeadlineExceeded(f"waited {timeout_s:g} s for {name}, which does not go by its signals yet")
+        time.sleep(0.002)
     return node
 
 

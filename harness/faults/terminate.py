@@ -15,7 +15,7 @@ from pydantic import Field
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.process import OneProcess
-from harness.faults.targets import AGENT_ROLES, AGENT_TIMEOUT_S, CONSUMERS
+from harness.faults.targets import AGENT_ROLES, AGENT_TIMEOUT_S, CONSUMERS, hearing
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
@@ -77,7 +77,7 @@ class Terminate:
 
     def aim(self, spec: TerminateSpec, scene: Scene, draw: int) -> Injection:
         """At the role's consumer, or at all of them."""
-        return at(spec.target, scene, draw, lambda node: TerminateInjection(scene, node, spec.signal))
+        return at(spec.target, scene, draw, lambda node: TerminateInjection(scene, hearing(scene, node), spec.signal))
 
 
 FAULTS.register("terminate")(Terminate())

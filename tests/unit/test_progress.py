@@ -35,6 +35,15 @@ def test_counts_tasks_and_not_events(tmp_path: Path, progress: Progress) -> None
     assert (progress.acknowledged, progress.completed, progress.outstanding) == (2, 1, 1)
 
 
+def test_who_was_started_again_does_not_hear_signals_because_he_did_before(tmp_path: Path, progress: Progress) -> None:
+    assert not progress.hears_signals("consumer-0")
+    heard = []
+    for name in ("consumer-0.0.start", "consumer-0.0.hears", "consumer-0.1.start", "consumer-0.1.hears"):
+        (tmp_path / name).touch()
+        heard.append(progress.hears_signals("consumer-0"))
+    assert heard == [False, True, False, True]
+
+
 def test_what_was_never_acknowledged_is_not_outstanding(tmp_path: Path, progress: Progress) -> None:
     own = worker(tmp_path, "consumer-0/w1")
     own.write(log.OK, log.COMPLETE, 5)

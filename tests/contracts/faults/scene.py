@@ -86,6 +86,9 @@ class Watch:
     def starts(self, agent: str) -> int:
         return len((self._root / agent / "starts").read_text())
 
+    def hears_signals(self, agent: str) -> bool:
+        return True  # it does so first of all
+
     def processes(self, agent: str) -> Mapping[int, str]:
         names = (path.name.split(".") for path in (self._root / agent).glob("*.pid"))
         return {int(pid): name for name, pid, _ in names}

@@ -9,10 +9,10 @@ import pytest
 
 from harness.faults import Scene
 from harness.faults.child import children
-from harness.protocols import HarnessError, NodeState
+from harness.protocols import DeadlineExceeded, HarnessError, NodeState
 from harness.topologies.server import wait_for
 
-from .scene import KEY, aim
+from .scene import KEY, Watch, aim
 
 pytestmark = [pytest.mark.cluster, pytest.mark.world]
 
@@ -50,6 +50,27 @@ def test_who_has_ended_already_is_not_struck(scene: Scene, kind: str) -> None:
             injection.inject()
     finally:
         injection.heal()
+
+
+class Deaf(Watch):
+    """Consumers that go by their signals only when they were asked for it three times."""
+
+    asked = 0
+
+    def hears_signals(self, agent: str) -> bool:
+        self.asked += 1
+        return self.asked > 3
+
+
+@pytest.mark.parametrize("kind", ["restart", "terminate", "rolling-restart"])
+def test_who_does_not_go_by_its_signals_yet_is_waited_for(scene: Scene, kind: str) -> None:
+    watch = Deaf(scene.runtime.root, scene.topology)
+    target = "consumers" if kind == "rolling-restart" else "consumer"
+    aim(dataclasses.replace(scene, agents=watch), kind, target=target)
+    assert watch.asked >= 4
+    watch.asked = 0
+    with pytest.raises(DeadlineExceeded, match="does not go by its signals yet"):
+        aim(dataclasses.replace(scene, agents=watch, struck=frozenset({"node-1"})), kind, target=target)
 
 
 @pytest.mark.parametrize(
