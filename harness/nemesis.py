@@ -190,6 +190,7 @@ class Nemesis:
         self._write(log.HEALED if healed else log.NOT_HEALED, index)
         self._done[index] = replace(
             one.record,
+            classes=one.injection.classes,
             healed=healed,
             heal_proof=proof,
             healed_ns=time.monotonic_ns() if healed else None,

@@ -28,6 +28,17 @@ LIMITS = tuple(
     for anomaly in ("lost", "lost_in_flight")
 )
 
+_BACK = (
+    "with `appendfsync everysec` a server acknowledges, and its replicas get, what it writes to its file up to two "
+    "seconds later while an fsync is under way (aof.c, flushAppendOnlyFile): a crashed primary that is back before "
+    "anyone has taken over lacks that, and its replicas throw away what it lacks"
+)
+#: Where a replica could have taken over.
+EARLY_RETURN = tuple(
+    KnownLimit("appendfsync-everysec", anomaly, "early-return", _BACK, "early-return")
+    for anomaly in ("lost", "lost_in_flight", "duplicated")
+)
+
 #: Seconds that a silent consumer keeps a task: longer than scheduling hiccups of a busy machine, short for a run.
 LEASE_S = 2
 #: The drain asks for what was completed: remembered for longer than any run takes.
@@ -53,7 +64,7 @@ def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool
             order="priority-fifo",
             capabilities=PRIORITY,
             promises=_promises(topology),
-            limits=LIMITS + (APPENDFSYNC if topology == "standalone" else ()),
+            limits=LIMITS + (APPENDFSYNC if topology == "standalone" else EARLY_RETURN),
             queue_key=f"huey.reliable.1.{{{QUEUE}}}.queue",
             kwargs=options,
             replicas=replicas or None,

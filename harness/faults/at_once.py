@@ -21,7 +21,11 @@ class AtOnce:
     def __init__(self, injections: Sequence[Injection]) -> None:
         self._injections = tuple(injections)
         self.struck = tuple(dict.fromkeys(name for one in injections for name in one.struck))
-        self.classes = tuple(dict.fromkeys(name for one in injections for name in one.classes))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of all of them."""
+        return tuple(dict.fromkeys(name for one in self._injections for name in one.classes))
 
     def inject(self) -> str:
         """Strike all; the proofs."""

@@ -65,7 +65,7 @@ class CrashLoopInjection(KillInjection):
     def _loop(self, stop: threading.Event) -> None:
         for _ in range(KILLS_MAX):
             starts = self.scene.agents.starts(self.name) if is_agent(self.name, self.scene) else 0
-            self.node.start()
+            self.start_again()
             wait_up(self.scene, self.node, starts)
             if stop.wait(self._up_s):
                 return

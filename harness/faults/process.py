@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 from harness.faults import Scene
@@ -14,13 +15,18 @@ SERVERS_TAKE = (
     "replica looks for its primary once a second (replication.c, replicationCron), and sentinels look at servers once "
     "a second. To end or start a container takes the engine some tenths of a second."
 )
+#: The class of a crashed primary that is started again before anyone has taken over: what its disk has is all there is
+#: then, whatever its replicas have (Redis docs: replication), and with `appendfsync everysec` that may be less than it
+#: acknowledged (aof.c, flushAppendOnlyFile).
+EARLY_RETURN = "early-return"
 
 
 class OneProcess:
     """A fault of one server or agent; how it is injected is its own affair. It is undone by starting it again."""
 
     def __init__(self, scene: Scene, node: Node, *classes: str) -> None:
-        self.scene, self.node, self.classes = scene, node, classes
+        self.scene, self.node = scene, node
+        self.classes: tuple[str, ...] = classes
         self.name = node.spec.name
         self.struck: tuple[str, ...] = (self.name,)
         self._healed_from_ns = 0
@@ -38,7 +44,14 @@ class OneProcess:
     def undo(self) -> None:
         """Start it again, if it has ended."""
         if self.node.state() is NodeState.EXITED:
-            self.node.start()
+            self.start_again()
+
+    def start_again(self) -> None:
+        """Start it from what it has on its disk."""
+        crashed = "failover" in self.classes and self.node.exit_status() == -signal.SIGKILL
+        if crashed and EARLY_RETURN not in self.classes and _unreplaced(self.scene, self.node):
+            self.classes += (EARLY_RETURN,)
+        self.node.start()
 
     def healed(self) -> str:
         """See it work again."""
@@ -57,6 +70,14 @@ def classes_of(scene: Scene, node: Node, of_worker: str, of_node: str) -> tuple[
 def _is_primary(scene: Scene, node: Node) -> bool:
     """Whether that node is a primary now."""
     return any(m.name == node.spec.name and m.role == "primary" for m in scene.topology.members())
+
+
+def _unreplaced(scene: Scene, node: Node) -> bool:
+    """Whether the others take it for the queue's primary still, or none of them is there to say."""
+    try:
+        return scene.topology.primary_of(scene.queue_key).spec.name == node.spec.name
+    except HarnessError:
+        return True
 
 
 def well_again(scene: Scene, node: Node, since_ns: int) -> str:

@@ -12,7 +12,7 @@ from harness.faults.child import children
 from harness.protocols import DeadlineExceeded, HarnessError, NodeState
 from harness.topologies.server import wait_for
 
-from .scene import KEY, Watch, aim
+from .scene import KEY, Watch, aim, primary
 
 pytestmark = [pytest.mark.cluster, pytest.mark.world]
 
@@ -134,3 +134,25 @@ def test_a_server_that_was_restarted_has_its_data(scene: Scene) -> None:
     assert injection.healed()
     assert injection.classes == ("node-restart", "failover")
     assert scene.topology.ask(scene.topology.primary_of(KEY), "LLEN", KEY) == 3
+
+
+@pytest.mark.parametrize("topology", ["cluster", "sentinel"])
+def test_a_crashed_primary_that_is_back_before_anyone_took_over_is_a_class_of_its_own(
+    scene_on: Callable[[str], Scene], topology: str
+) -> None:
+    scene = scene_on(topology)
+
+    def classes(target: str, until: Callable[[str], bool]) -> set[str]:
+        injection = aim(scene, "kill", target=target)
+        injection.inject()
+        try:
+            wait_for(lambda: until(injection.struck[0]), 20, lambda: "somebody to take over")
+        finally:
+            injection.heal()
+        injection.healed()
+        return set(injection.classes)
+
+    assert classes("primary-of-queue", lambda _: True) == {"node-crash", "failover", "early-return"}
+    assert classes("nodes", lambda _: True) == {"node-crash", "failover", "early-return"}
+    assert classes("replica-of-queue", lambda _: True) == {"node-crash"}
+    assert classes("primary-of-queue", lambda struck: primary(scene) != struck) == {"node-crash", "failover"}
