@@ -134,11 +134,17 @@ class Failover:
     spec = FailoverSpec
 
     def aim(self, spec: FailoverSpec, scene: Scene, draw: int) -> Injection:
-        """At the queue's primary, and who is to take over from it."""
+        """At the queue's primary, and who is to take over from it. Raises HarnessError while another fault has them."""
         why = spec.why_not(scene.topology.kind, "")
         if why is not None:
             raise HarnessError(why)
-        return FailoverInjection(spec, scene, draw)
+        injection = FailoverInjection(spec, scene, draw)
+        # Nobody orders one of servers that are down or cut off: with others at it, it waits until these are well.
+        watchers = () if scene.topology.kind == "cluster" else several("sentinel", scene)
+        unwell = scene.struck & {*injection.struck, *(node.spec.name for node in watchers)}
+        if unwell:
+            raise HarnessError(f"another fault has {', '.join(sorted(unwell))}, and a failover is of who is well")
+        return injection
 
 
 FAULTS.register("failover")(Failover())
