@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
 
 from harness.faults import FAULTS, Scene
+from harness.faults.targets import several
 from harness.protocols import HarnessError
 
 from .scene import aim, primary
@@ -25,6 +27,19 @@ def test_sentinel_has_one_way(scene_on: Callable[[str], Scene]) -> None:
     injection.heal()
     assert f"{before} is its replica" in injection.healed()
     assert primary(scene) != before
+
+
+@pytest.mark.parametrize(("topology", "struck"), [("cluster", "replica-of-queue"), ("sentinel", "sentinel")])
+def test_none_is_ordered_of_servers_that_another_fault_has(
+    scene_on: Callable[[str], Scene], topology: str, struck: str
+) -> None:
+    scene = scene_on(topology)
+    name = several(struck, scene)[0].spec.name
+    with pytest.raises(HarnessError, match=f"another fault has {name}"):
+        aim(dataclasses.replace(scene, struck=frozenset({name})), "failover", target="primary-of-queue")
+    assert aim(
+        dataclasses.replace(scene, struck=frozenset({"consumer-0"})), "failover", target="primary-of-queue"
+    ).struck
 
 
 def test_who_stays_primary_was_not_failed_over(scene: Scene) -> None:
