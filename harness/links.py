@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from harness.protocols import Node, Runtime
@@ -12,7 +13,13 @@ class SharedLinks:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        #: Who holds a link, and whether it is cut, change together: some faults cut from a thread of their own.
+        self.lock = threading.Lock()
         self._holders: dict[tuple[str, str], set[int]] = {}
+
+    def of_others(self, holder: int) -> frozenset[tuple[str, str]]:
+        """Names of the links that faults hold cut, and this one does not."""
+        return frozenset(link for link, holders in self._holders.items() if holders and holder not in holders)
 
     def held(self, source: Node, target: Node) -> set[int]:
         """The faults that hold this link cut; may be changed."""
@@ -36,15 +43,22 @@ class _View:
 
     def cut(self, source: Node, target: Node) -> None:
         """Drop every packet from `source` to `target`."""
-        self._links.held(source, target).add(self._holder)
-        self._links.runtime.cut(source, target)
+        with self._links.lock:
+            self._links.held(source, target).add(self._holder)
+            self._links.runtime.cut(source, target)
 
     def restore(self, source: Node, target: Node) -> None:
         """Let go of it; packets pass when nobody else holds it."""
-        holders = self._links.held(source, target)
-        holders.discard(self._holder)
-        if not holders:
-            self._links.runtime.restore(source, target)
+        with self._links.lock:
+            holders = self._links.held(source, target)
+            holders.discard(self._holder)
+            if not holders:
+                self._links.runtime.restore(source, target)
+
+    def cuts_of_its_own(self) -> frozenset[tuple[str, str]]:
+        """Names of the links now cut, read back from the kernel, but for those that other faults alone hold."""
+        with self._links.lock:
+            return self._links.runtime.cuts() - self._links.of_others(self._holder)
 
     def __getattr__(self, name: str) -> Any:
         """All else is the runtime's own."""

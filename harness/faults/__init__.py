@@ -110,6 +110,14 @@ class Injection(Protocol):
 
 
 @runtime_checkable
+class SharingLinks(Protocol):
+    """A runtime as one of several faults sees it, which may cut the same links."""
+
+    def cuts_of_its_own(self) -> frozenset[tuple[str, str]]:
+        """Names of the links now cut, read back from the kernel, but for those that other faults alone hold."""
+
+
+@runtime_checkable
 class Counting(Protocol):
     """An injection that counts something itself: its record then bears the numbers."""
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from harness.faults import FAULTS, Scene
+from harness.faults import FAULTS, Scene, SharingLinks
 from harness.faults.links import CutLinks
 from harness.faults.meanwhile import Meanwhile
 from harness.faults.partition import TwoGroups, links_of
@@ -84,7 +84,9 @@ class FlappingInjection(CutLinks):
                 super().heal()
             else:
                 self.cut()
-            seen = names & self.scene.runtime.cuts()
+            # What another fault cuts as well is not whole when this one lets go of it.
+            runtime = self.scene.runtime
+            seen = names & (runtime.cuts_of_its_own() if isinstance(runtime, SharingLinks) else runtime.cuts())
             if seen != (frozenset() if whole else names):
                 raise HarnessError(f"{len(seen)} of {len(names)} links are cut after change {change + 1}")
             self._cut += not whole

@@ -88,6 +88,7 @@ class ToxicInjection:
         struck = outside if spec.from_ in _ONE else inside
         self.struck = tuple(sorted(node.spec.name for node in struck))
         self.classes = (self.classes_of[0 if by_agents else 1],)
+        self._probed()  # where nothing passes now, nothing of it could be seen
 
     def attributes(self) -> Mapping[str, int]:
         """The toxic's own settings."""
@@ -147,10 +148,15 @@ class ToxicInjection:
         return f"{len(self._links)} links are without it; requests are answered again, and all servers agree"
 
     def _probed(self) -> list[tuple[Node, Node]]:
-        """A few of the links whose ends are up. A producer may be done, and its container's network gone."""
-        links = [link for link in self._links if all(node.state() is NodeState.RUNNING for node in link)]
+        """A few of the links that are whole, and whose ends are up. Raises HarnessError where there is none.
+
+        A producer may be done, and its container's network gone.
+        """
+        cuts = self.scene.runtime.cuts()
+        whole = [(a, b) for a, b in self._links if cuts.isdisjoint({_names(a, b), _names(b, a)})]
+        links = [link for link in whole if all(node.state() is NodeState.RUNNING for node in link)]
         if not links:
-            raise HarnessError("nobody is up on either end of any of its links")
+            raise HarnessError(f"its links are cut, or nobody is up on either end: {_words(self._links[0])} …")
         step = max(1, len(links) // PROBES_MAX)
         return links[::step][:PROBES_MAX]
 
@@ -168,6 +174,10 @@ class ToxicInjection:
 
         with ThreadPoolExecutor(PROBES_MAX) as pool:
             return list(pool.map(exchange, links))
+
+
+def _names(source: Node, target: Node) -> tuple[str, str]:
+    return source.spec.name, target.spec.name
 
 
 def pings(count: int) -> Probe:

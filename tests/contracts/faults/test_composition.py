@@ -128,3 +128,25 @@ def test_a_node_that_is_cut_off_may_be_killed_as_well(scene: Scene, tmp_path: Pa
     assert [(one.landed, one.healed) for one in (cut, kill)] == [(True, True)] * 2, (cut, kill)
     assert cut.struck == kill.struck
     assert cut_after_start and all(cut_after_start)
+
+
+def test_what_flaps_may_have_links_that_another_fault_cuts(scene: Scene, tmp_path: Path) -> None:
+    records = carry_out(
+        scene, tmp_path,
+        "- {kind: partition, target: consumer, from: nodes, at: {elapsed: 0}, for: 2s}\n"
+        "- {kind: flapping, target: primary-of-queue, from: everyone, every: 100ms, at: {elapsed: 50ms}, for: 1s}\n",
+    )  # fmt: skip
+    assert [(one.landed, one.healed) for one in records] == [(True, True)] * 2, records
+
+
+def test_a_link_is_poisoned_when_no_other_fault_cuts_it_any_more(
+    poisoned_on: Callable[[str], Scene], tmp_path: Path
+) -> None:
+    scene = poisoned_on("cluster")
+    cut, late = carry_out(
+        scene, tmp_path,
+        "- {kind: partition, target: primary-of-queue, from: clients, at: {elapsed: 0}, for: 1s}\n"
+        "- {kind: latency, target: primary-of-queue, latency: 50ms, at: {elapsed: 50ms}, for: 200ms}\n",
+    )  # fmt: skip
+    assert [(one.landed, one.healed) for one in (cut, late)] == [(True, True)] * 2, (cut, late)
+    assert cut.undone_ns and late.injected_ns > cut.undone_ns
