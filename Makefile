@@ -26,6 +26,7 @@ check: setup ## format, types, import contracts, unit tests: under a minute
 evidence: setup ## the long campaigns behind the tables of the docs (hours; resumable)
 	@scripts/engine run .venv/bin/python -m harness.evidence
 	@.venv/bin/python -m harness.evidence_mixes
+	@.venv/bin/python -m tests.checkers.campaign
 
 bench: setup ## speed, as ratios measured side by side, as JSON lines
 	@scripts/engine run .venv/bin/huey-harness bench

@@ -10,6 +10,12 @@ import logging
 
 from redis.exceptions import RedisError
 
+from harness.benches.judged import (
+    all_checkers_ten_million,
+    order_by_size,
+    order_distinct_priorities,
+    order_ten_priorities,
+)
 from harness.benches.machinery import cold_docker, cold_local, recorder, scenarios, warm_reset
 from harness.benches.memory import delivery_memory
 from harness.benches.outages import delivery_consumer_kill, delivery_failover
@@ -18,6 +24,10 @@ from harness.protocols import HarnessError
 
 BENCHES = (
     recorder,
+    order_ten_priorities,
+    order_distinct_priorities,
+    order_by_size,
+    all_checkers_ten_million,
     cold_local,
     cold_docker,
     warm_reset,

@@ -37,6 +37,8 @@ class Entries:
     #: Rows of dequeues that may have taken any one entry, and the cells from which on; by cell.
     open_takes: Ints
     open_from: Ints
+    #: Whether somebody unseen is taken to have had an entry that was handed back, and nobody asked who that can be.
+    lenient: bool
     #: (put, take) rows of entries whose dequeue ended before their enqueue was invoked.
     premature: tuple[tuple[int, int], ...]
 
@@ -113,6 +115,7 @@ def entries_of(history: History, ops: Operations) -> Entries:
         waiting=np.concatenate([waiting[common], np.zeros(len(special), dtype=np.bool_)]),
         open_takes=open_takes,
         open_from=open_from,
+        lenient=bool(hidden.any()) or bool((returned < cells).any()),
         premature=tuple((int(put[number]), int(take[number])) for number in np.flatnonzero(early)),
     )
 

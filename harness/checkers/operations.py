@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -63,11 +64,24 @@ class Operations:
         return self.workers[int(self.worker[row])]
 
 
+_PAIRED: WeakKeyDictionary[History, Operations] = WeakKeyDictionary()
+
+
 def pair(history: History) -> Operations:
+    """The operations of a history; found once, and kept for as long as the history is: every checker asks."""
+    ops = _PAIRED.get(history)
+    if ops is None:
+        ops = _PAIRED[history] = _pair(history)
+    return ops
+
+
+def _pair(history: History) -> Operations:
     """Match each invoke with its end: the next event of its process, apart from `execute`, which encloses others."""
     nemeses: Bools = np.array([is_nemesis(name) for name in history.processes], dtype=np.bool_)
     events = np.flatnonzero(~nemeses[history.process]) if len(nemeses) else np.arange(len(history), dtype=np.int64)
     lane = history.process[events].astype(np.int64) * 2 + (history.f[events] == log.EXECUTE)
+    if not len(lane) or lane.max() < 1 << 16:
+        lane = lane.astype(np.uint16)  # numpy sorts such by radix
     order = np.argsort(lane, kind="stable")
     at, lane = events[order], lane[order]
     is_invoke = history.type[at] == log.INVOKE

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
+from harness.checkers.cover import NOBODY
 from harness.checkers.entries import Entries, entries_of
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
+from harness.checkers.search import core, orderable, steps_of
 from harness.checkers.strikes import Strikes
 from harness.checkers.suffix import Takers, gone_by
-from harness.checkers.sweep import NOBODY, Slots, Swept, competing, sweep
+from harness.checkers.sweep import Slots, Swept, competing, sweep
+from harness.history import log
 from harness.history.columns import History, Ints
 from harness.verdict import CheckResult, Finding, Validity
 
@@ -49,10 +52,15 @@ def check(history: History, context: Context) -> CheckResult:
     inverted = [story.inversion(int(entry)) for entry in decided.swept.inverted]
     overtaking = [story.overtaking(int(entry)) for entry in decided.swept.overtaking]
     findings = (*premature, *inverted, *overtaking) if decided.certain else tuple(premature)
+    explained = decided.certain
+    if not findings and (not decided.certain or entries.lenient):
+        exact = _searched(history, entries, ops, context)
+        findings = findings if exact is None or not exact else (story.knot(exact, by_priority=by_priority),)
+        explained |= exact is not None
 
     rivals = competing(slots, any_other=not by_priority)
     reasons = []
-    if not decided.certain:
+    if not explained:
         reasons.append(
             f"{len(inverted) + len(overtaking)} dequeues are out of order, unless dequeues without an end took what "
             "they overtook, and that can be neither shown nor ruled out"
@@ -76,6 +84,17 @@ def check(history: History, context: Context) -> CheckResult:
 
 
 # ---------------------------------------------------------------- dequeues without an end
+
+
+def _searched(history: History, entries: Entries, ops: Operations, context: Context) -> list[int] | None:
+    """Of a small history, by trying all orders: as few entries as have none, by the rows of their enqueues; empty where
+    there is one. None where that cannot be told."""
+    steps = steps_of(history, ops, entries)
+    how = {"by_priority": context.order != "fifo", "fifo": context.order != "priority"}
+    found = None if steps is None else orderable(steps, **how)
+    if steps is None or found is None:
+        return None
+    return [] if found else core(steps, **how)
 
 
 @dataclass(frozen=True)
@@ -183,12 +202,33 @@ class _Story:
             faults=self._faults(rows),
         )
 
+    def knot(self, puts: list[int], *, by_priority: bool) -> Finding:
+        """Entries (by the rows of their enqueues) whose operations have no order."""
+        ops = self.ops
+        priorities = {float(ops.priority[put]) for put in puts}
+        keys = {(int(ops.task[put]), int(ops.entry[put])) for put in puts}
+        about = [
+            row
+            for f in (log.ENQUEUE, log.DEQUEUE, log.REQUEUE)
+            for row in ops.rows(f, log.OK, log.INFO).tolist()
+            if (int(ops.task[row]), int(ops.entry[row])) in keys or (f == log.DEQUEUE and ops.how[row] != log.OK)
+        ]
+        named = ", ".join(f"{int(ops.task[put])} (priority {ops.priority[put]:g})" for put in puts)
+        return Finding(
+            "priority_inversions" if by_priority and len(priorities) > 1 else "fifo_inversions",
+            tuple(dict.fromkeys(int(ops.task[put]) for put in puts)),
+            tuple(sorted(event for row in about for event in ops.events(row))),
+            f"no order of the operations on tasks {named} explains who got which, whatever the dequeues without an end "
+            "took; without any one of these tasks there is one",
+            faults=self._faults(tuple(about)),
+        )
+
     def _covering(self, entry: int) -> list[int]:
         """Entries that, one after the other, cover all cells in which this one can have been taken."""
         covering: list[int] = []
         cell = max(int(self.slots.take_from[entry]), int(self.slots.put_from[entry]))
         while cell < self.slots.take_to[entry]:
-            other = self.swept.owner[cell]
+            other = self.swept.cover.by(cell)
             if other == NOBODY or len(covering) > 1000:
                 break
             covering.append(other)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.checkers.cover import NOBODY, Cover
 from harness.history.columns import Bools, Floats, Ints
-
-NOBODY = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +44,15 @@ class Swept:
 
     `inverted` are entries that were taken while more important ones were there all the time; `overtaking` those
     that were taken before an older equal one, `overtaken` (by entry) the older one. `first` is the first cell in
-    which an entry can have been taken, in view of the more important ones (`cells`: after the end). `owner` names,
-    for a cell that is covered, an entry that covers it, of the highest priority.
+    which an entry can have been taken, in view of the more important ones (`cells`: after the end). `cover` knows by
+    which entry, of the highest priority, a cell is covered.
     """
 
     inverted: Ints
     overtaking: Ints
     overtaken: Ints
     first: Ints
-    owner: list[int]
+    cover: Cover
 
     @property
     def clean(self) -> bool:
@@ -65,50 +64,15 @@ def sweep(slots: Slots, *, fifo: bool) -> Swept:
     """Hold entries against the order: larger priorities first, and with `fifo` equal ones in the order they came."""
     # Taken, it was put before that.
     take_from = np.maximum(slots.take_from, slots.put_from)
-    first, inverted, owner = _cover(slots, take_from)
+    cover = Cover(slots.cells, slots.priority, slots.put_to, take_from)
+    first = cover.first_free(take_from, slots.priority)
+    inverted: Bools = (first >= slots.take_to) & (slots.take_to < slots.cells)
+    first[inverted] = take_from[inverted]
     if fifo:
         overtaking, overtaken = _overtaking(slots, first, inverted)
     else:
         overtaking, overtaken = np.empty(0, dtype=np.int64), np.full(len(slots), NOBODY, dtype=np.int64)
-    return Swept(np.flatnonzero(inverted).astype(np.int64), overtaking, overtaken, first, owner)
-
-
-def _cover(slots: Slots, take_from: Ints) -> tuple[Ints, Bools, list[int]]:
-    """From high priorities to low: who finds a cell that nothing more important covers, and which is the first such;
-    then its class covers its own cells too. The cover only grows: union-find over the next cell that is free."""
-    first = take_from.copy()
-    inverted: Bools = np.zeros(len(slots), dtype=np.bool_)
-    by_class = np.argsort(-slots.priority, kind="stable")
-    bounds = np.flatnonzero(np.diff(slots.priority[by_class])) + 1
-    classes = np.split(by_class, bounds)
-    if len(classes) < 2:
-        return first, inverted, []
-    cells = slots.cells
-    after = list(range(cells + 1))
-    owner = [NOBODY] * cells
-    for number, members in enumerate(classes):
-        froms, tos = take_from[members].tolist(), slots.take_to[members].tolist()
-        if number:
-            for entry, take, to in zip(members.tolist(), froms, tos, strict=True):
-                free = _find(after, take)
-                if free < to or to >= cells:
-                    first[entry] = free
-                else:
-                    inverted[entry] = True
-        if number + 1 < len(classes):
-            for entry, put, to in zip(members.tolist(), slots.put_to[members].tolist(), froms, strict=True):
-                cell = _find(after, put) if put < to else to
-                while cell < to:
-                    owner[cell] = entry
-                    after[cell] = cell + 1
-                    cell = _find(after, cell + 1)
-    return first, inverted, owner
-
-
-def _find(links: list[int], at: int) -> int:
-    while (up := links[at]) != at:
-        links[at] = at = links[up]
-    return at
+    return Swept(np.flatnonzero(inverted).astype(np.int64), overtaking, overtaken, first, cover)
 
 
 def _overtaking(slots: Slots, first: Ints, inverted: Bools) -> tuple[Ints, Ints]:
@@ -143,31 +107,24 @@ def competing(slots: Slots, *, any_other: bool) -> int:
     for as long as the taking lasted."""
     present = np.flatnonzero(slots.put_to < slots.take_from)
     present = present[np.argsort(slots.put_to[present], kind="stable")]
+    arrived, until, of = slots.put_to[present], slots.take_from[present], slots.priority[present]
     takers = np.flatnonzero(slots.take_to < slots.cells)
-    takers = takers[np.argsort(slots.take_from[takers], kind="stable")]
-    arrivals = list(
-        zip(
-            slots.put_to[present].tolist(),
-            slots.take_from[present].tolist(),
-            slots.priority[present].tolist(),
-            strict=True,
-        )
-    )
-    # The one that stays longest, and the one that does of those of other priorities.
-    best, best_class, second = -1, 0.0, -1
-    found = at = 0
-    for begin, end, priority in zip(
-        slots.take_from[takers].tolist(), slots.take_to[takers].tolist(), slots.priority[takers].tolist(), strict=True
-    ):
-        while at < len(arrivals) and arrivals[at][0] <= begin:
-            _, until, other = arrivals[at]
-            at += 1
-            if other == best_class or best < 0:
-                best, best_class = max(best, until), other
-            elif until > best:
-                best, best_class, second = until, other, best
-            else:
-                second = max(second, until)
-        rival = best if any_other or best_class != priority else second
-        found += rival >= end
-    return found
+    count = np.searchsorted(arrived, slots.take_from[takers], side="right")
+    takers, last = takers[count > 0], count[count > 0] - 1
+    if not len(takers):
+        return 0
+    # Of those that have arrived so far, the one that stays longest …
+    best = np.maximum.accumulate(until)
+    if any_other:
+        return int((best[last] >= slots.take_to[takers]).sum())
+    is_new = np.r_[True, best[1:] > best[:-1]]
+    best_of = of[np.maximum.accumulate(np.where(is_new, np.arange(len(of)), 0))]
+    # … and the one that does of those of other priorities: where that of the best changes, the best before; until it
+    # changes again, whoever comes and stays longer.
+    changes = np.r_[False, best_of[1:] != best_of[:-1]]
+    other = np.where(of != best_of, until, NOBODY)
+    other[changes] = best[:-1][changes[1:]]
+    stretch = np.cumsum(changes) * (slots.cells + 2)
+    second = np.maximum.accumulate(other + stretch) - stretch
+    rival = np.where(best_of[last] != slots.priority[takers], best[last], second[last])
+    return int((rival >= slots.take_to[takers]).sum())

@@ -20,13 +20,13 @@ from harness.history.columns import Bools, History, Ints, is_nemesis
 from harness.history.numbering import number_entries
 
 #: `log.RECORD`, column by column.
-_RECORD = np.dtype(
+RECORD = np.dtype(
     [
         ("time", "<u8"), ("task", "<i8"), ("priority", "<f8"), ("eta", "<i8"), ("value", "<i8"),
         ("entry", "<u4"), ("type", "u1"), ("f", "u1"), ("outcome", "u1"), ("error", "u1"),
     ]
 )  # fmt: skip
-assert _RECORD.itemsize == log.RECORD_BYTES
+assert RECORD.itemsize == log.RECORD_BYTES
 
 #: A monotonic clock is decades away from this; what is beyond is no time.
 _TIME_MAX = 1 << 62
@@ -86,7 +86,7 @@ def _reason(error: OSError | ValueError) -> str:
 
 def _read(path: Path, where: str, warnings: list[str]) -> tuple[log.LogHeader | None, _Records]:
     """A log's header and whole records; no header where its writer died before it had written one."""
-    nothing = np.empty(0, dtype=_RECORD)
+    nothing = np.empty(0, dtype=RECORD)
     with path.open("rb") as stream:
         head = stream.read(log.HEADER.size)
     if not head.strip(b"\0") or _half_made(head):
@@ -98,7 +98,7 @@ def _read(path: Path, where: str, warnings: list[str]) -> tuple[log.LogHeader | 
     count = min(header.count, available)
     if not count:
         return header, nothing
-    records = np.fromfile(path, dtype=_RECORD, count=count, offset=log.HEADER_BYTES)
+    records = np.fromfile(path, dtype=RECORD, count=count, offset=log.HEADER_BYTES)
     good = (
         (records["time"] < _TIME_MAX)
         & (records["type"] >= log.INVOKE)
@@ -198,7 +198,7 @@ def _segments(events: _Records, nemesis: bool) -> Ints:
 def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warnings: tuple[str, ...]) -> History:
     parts.sort(key=lambda part: (part.name, int(part.events["time"][0]), part.incarnation, part.opened_ns))
     processes, process_of_part = _name(parts)
-    events = _joined((part.events for part in parts), _RECORD)
+    events = _joined((part.events for part in parts), RECORD)
     process = _joined(process_of_part, np.int32)
     list_start = _joined(_shifted([part.list_start for part in parts], parts), np.int64)
     list_len = _joined((part.list_len for part in parts), np.int64)

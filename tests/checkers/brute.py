@@ -17,8 +17,12 @@ Queue = tuple[tuple[tuple[int, int], float, int], ...]
 
 
 def linearizable(ops: Sequence[Op], order: str) -> bool:
-    """Whether some order of these enqueues, dequeues and requeues respects time and the queue's `order`."""
-    ops = [op for op in ops if op.how != log.FAIL]
+    """Whether some order of these enqueues, dequeues and requeues respects time and the queue's `order`.
+
+    Two branches are cut off that lead nowhere: one in which an entry is gone that somebody is still to be seen taking,
+    and nobody is left to hand it back; and what of the queue can no longer matter is forgotten.
+    """
+    ops = sorted((op for op in ops if op.how != log.FAIL), key=lambda op: (op.how != log.OK, op.end or 0))
     before = [
         sum(
             1 << j
@@ -29,6 +33,7 @@ def linearizable(ops: Sequence[Op], order: str) -> bool:
     ]
     must = sum(1 << i for i, op in enumerate(ops) if op.how == log.OK)
     seen: set[tuple[int, Queue]] = set()
+    takes, returns = _mask(ops, "dequeue"), _mask(ops, "requeue")
 
     def search(done: int, queue: Queue) -> bool:
         if done & must == must:
@@ -36,14 +41,41 @@ def linearizable(ops: Sequence[Op], order: str) -> bool:
         if (done, queue) in seen:
             return False
         seen.add((done, queue))
-        return any(
-            search(done | 1 << i, after)
-            for i, op in enumerate(ops)
-            if not done >> i & 1 and before[i] & ~done == 0
-            for after in _steps(op, queue, order)
-        )
+        for i, op in enumerate(ops):
+            if done >> i & 1 or before[i] & ~done:
+                continue
+            after = done | 1 << i
+            for following in _steps(op, queue, order):
+                pruned = _pruned(following, after, takes, returns, order)
+                if pruned is not None and search(after, pruned):
+                    return True
+        return False
 
     return search(0, ())
+
+
+def _mask(ops: Sequence[Op], f: str) -> dict[tuple[int, int], int]:
+    """By entry: which of the operations are those of that kind about it."""
+    masks: dict[tuple[int, int], int] = {}
+    for i, op in enumerate(ops):
+        if op.f == f and op.task != log.NO_TASK:
+            masks[op.task, op.entry] = masks.get((op.task, op.entry), 0) | 1 << i
+    return masks
+
+
+def _pruned(
+    queue: Queue, done: int, takes: dict[tuple[int, int], int], returns: dict[tuple[int, int], int], order: str
+) -> Queue | None:
+    """The queue without what is gone for good; None where one of these is still to be taken."""
+    kept = []
+    for item in queue:
+        key, _, where = item
+        if where == _OUT and not returns.get(key, 0) & ~done:
+            if takes.get(key, 0) & ~done:
+                return None
+            continue
+        kept.append(item)
+    return tuple(sorted(kept) if order == "priority" else kept)
 
 
 def _steps(op: Op, queue: Queue, order: str) -> list[Queue]:

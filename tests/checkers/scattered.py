@@ -8,8 +8,8 @@ from harness.history import log
 from tests.checkers.scripts import Op
 
 
-def scattered(rng: random.Random, *, unseen: float = 0.2, requeues: bool = False) -> list[Op]:
-    """Up to six tasks; enqueues and dequeues anywhere in time, overlapping, refused, without an end.
+def scattered(rng: random.Random, *, unseen: float = 0.2, requeues: bool = False, tasks: int = 6) -> list[Op]:
+    """Up to `tasks` tasks; enqueues and dequeues anywhere in time, overlapping, refused, without an end.
 
     `unseen`: how many tasks nobody is seen to dequeue. Every operation is by a process of its own.
     """
@@ -29,7 +29,7 @@ def scattered(rng: random.Random, *, unseen: float = 0.2, requeues: bool = False
         add(start, end if rng.random() < 0.5 else None, "dequeue", log.NO_TASK, log.INFO)
         return start
 
-    for task in range(rng.randint(1, 6)):
+    for task in range(rng.randint(1, tasks)):
         start, end = interval()
         priority = rng.choice(priorities)
         kind = rng.random()
@@ -56,8 +56,8 @@ def scattered(rng: random.Random, *, unseen: float = 0.2, requeues: bool = False
     return ops
 
 
-def handed_back(rng: random.Random) -> list[Op]:
-    """Up to five tasks, dequeued up to three times, each time after a requeue by whoever was seen to have it."""
+def handed_back(rng: random.Random, *, tasks: int = 5) -> list[Op]:
+    """Two to `tasks` tasks, dequeued up to three times, each time after a requeue by whoever was seen to have it."""
     span = rng.choice((8, 14, 25))
     ops: list[Op] = []
 
@@ -67,7 +67,7 @@ def handed_back(rng: random.Random) -> list[Op]:
         ops.append(Op(start, end, f"process-{len(ops)}", f, task, priority=priority))
         return start, end
 
-    for task in range(rng.randint(2, 5)):
+    for task in range(rng.randint(2, tasks)):
         since, _ = add(0, "enqueue", task, rng.choice((0, 0, 1, 2)))
         for _ in range(3):
             _, end = add(since, "dequeue", task)

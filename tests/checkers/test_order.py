@@ -457,20 +457,46 @@ def test_finding_names_the_operations_that_cannot_be_ordered() -> None:
     )
 
 
-def test_undecided_is_unknown() -> None:
-    # The dequeue without an end may have had 1, which alone is in the way of 2; that 3 stood before 1 and
-    # is in the way too shows only when both are looked at together.
-    script = """
-        2-3 p enqueue 1 priority=1
-        5-9 p enqueue 2 priority=1
-        6-7 q enqueue 3 priority=2
-        6-9 c dequeue 2
-        9-  d dequeue
-    """
-    result = check(history(script), Context())
+#: The dequeue without an end may have had 1, which alone is in the way of 2; that 3 stood before 1 and is in the way
+#: too shows only when both are looked at together.
+UNDECIDED = """
+    2-3 p enqueue 1 priority=1
+    5-9 p enqueue 2 priority=1
+    6-7 q enqueue 3 priority=2
+    6-9 c dequeue 2
+    9-  d dequeue
+"""
+
+
+def test_what_the_sweep_leaves_open_is_searched_through() -> None:
+    (finding,) = check(history(UNDECIDED), Context()).findings
+    assert (finding.anomaly, finding.tasks) == ("priority_inversions", (1, 2, 3))
+    assert "no order of the operations on tasks 1 (priority 1), 2 (priority 1), 3 (priority 2)" in finding.summary
+
+
+def test_undecided_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.checkers.search.ENTRIES_MAX", 0)
+    result = check(history(UNDECIDED), Context())
     assert (result.validity, result.findings) == (UNKNOWN, ())
     assert result.counts["priority_inversions"] == result.counts["fifo_inversions"] == 0
     assert "unless dequeues without an end took what they overtook" in result.reasons[0]
+
+
+def test_knot_names_no_more_than_cannot_be_ordered() -> None:
+    # 1 was handed back by somebody unseen: only the dequeue without an end can have had it, and before 2.
+    script = """
+        0-1   p enqueue 1 priority=1
+        2-3   p enqueue 2 priority=5
+        2-3   q enqueue 9 priority=9
+        4-5   c dequeue 9
+        6-7?  d dequeue
+        10-11 d requeue 1
+        12-13 c dequeue 2
+        14-15 c dequeue 1
+    """
+    (finding,) = check(history(script), Context()).findings
+    assert (finding.anomaly, finding.tasks) == ("priority_inversions", (1, 2))
+    assert finding.summary.endswith("without any one of these tasks there is one")
 
 
 COMPETING = """
@@ -513,23 +539,18 @@ def test_a_rival_that_left_meanwhile_does_not_compete() -> None:
 @pytest.mark.parametrize("order", [PF, P, FIFO])
 @pytest.mark.parametrize("requeues", [False, True], ids=["plain", "requeues"])
 def test_agrees_with_the_definition(order: Order, requeues: bool) -> None:
-    """No disagreement with trying all orders; `unknown` is allowed, and rare. Where something was handed back by
-    somebody unseen, the checker may miss an inversion, and never sees one that is none."""
+    """No disagreement with trying all orders; `unknown` is allowed, and rare. (`campaign` does so 100,000 times.)"""
     rng = random.Random(f"{order}{requeues}")
     tried = 200 if requeues else 700
-    undecided = missed = convicted = 0
+    undecided = convicted = 0
     for _ in range(tried):
-        ops = scattered(rng, unseen=rng.choice((0.2, 0.5)), requeues=requeues)
+        ops = scattered(rng, unseen=rng.choice((0.2, 0.5)), requeues=requeues, tasks=8)
         got = check(build(ops), Context(order=order)).validity
-        expected = linearizable(judged_by_order(ops), order)
         undecided += got is UNKNOWN
         convicted += got is INVALID
-        assert not (got is INVALID and expected), ops
-        if got is VALID and not expected:
-            assert requeues, ops
-            missed += 1
-    assert undecided <= tried / 200
-    assert missed <= tried / 20
+        if got is not UNKNOWN:
+            assert (got is VALID) == linearizable(judged_by_order(ops), order), ops
+    assert undecided <= tried / 1000
     assert convicted >= tried / 10
 
 
