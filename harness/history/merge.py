@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.history import log
-from harness.history.columns import Bools, History, Ints, is_nemesis
+from harness.history.columns import Bools, Bytes, History, Ints, is_nemesis
 from harness.history.numbering import number_entries
 
 #: `log.RECORD`, column by column.
@@ -27,6 +26,12 @@ RECORD = np.dtype(
     ]
 )  # fmt: skip
 assert RECORD.itemsize == log.RECORD_BYTES
+
+#: The columns of a history that come from the records as they are, by the width that they have there.
+_COLUMNS: dict[str, npt.DTypeLike] = {
+    "time": np.int64, "type": np.uint8, "f": np.uint8, "task": np.int64, "priority": np.float64, "eta": np.int64,
+    "entry": np.int64, "outcome": np.uint8, "error": np.uint8, "value": np.int64,
+}  # fmt: skip
 
 #: A monotonic clock is decades away from this; what is beyond is no time.
 _TIME_MAX = 1 << 62
@@ -74,7 +79,8 @@ def read_run(folder: Path, fault_names: Sequence[str] = ()) -> History:
             continue
         dropped += header.dropped
         parts.extend(_part(header, name, lane, where, warnings) for name, lane in _lanes(header.name, records))
-    return number_entries(_merge([part for part in parts if len(part.events)], fault_names, dropped, tuple(warnings)))
+    parts = [part for part in parts if len(part.events)]
+    return number_entries(_merge(parts, fault_names, dropped, tuple(warnings)))
 
 
 def _reason(error: OSError | ValueError) -> str:
@@ -147,7 +153,7 @@ def _part(header: log.LogHeader, name: str, records: _Records, where: str, warni
     more = ~is_event & (owner >= 0)
     if (~is_event & (owner < 0)).any():
         warnings.append(f"{where}: begins with a list that belongs to nothing")
-    events = records[is_event]
+    events = records if is_event.all() else records[is_event]
     listed = records["task"][more].astype(np.int64)
     listed_entry = records["entry"][more].astype(np.int64)
     found = np.bincount(owner[more], minlength=len(events)).astype(np.int64)
@@ -196,34 +202,37 @@ def _segments(events: _Records, nemesis: bool) -> Ints:
 
 
 def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warnings: tuple[str, ...]) -> History:
+    """One history of these parts, copied once; takes them out of the list, one after the other."""
     parts.sort(key=lambda part: (part.name, int(part.events["time"][0]), part.incarnation, part.opened_ns))
     processes, process_of_part = _name(parts)
-    events = _joined((part.events for part in parts), RECORD)
-    process = _joined(process_of_part, np.int32)
-    list_start = _joined(_shifted([part.list_start for part in parts], parts), np.int64)
-    list_len = _joined((part.list_len for part in parts), np.int64)
-    done_len = _joined((part.done_len for part in parts), np.int64)
     listed = _joined((part.listed for part in parts), np.int64)
     listed_entry = _joined((part.listed_entry for part in parts), np.int64)
+    places = _places([part.events["time"] for part in parts])
+    count = sum(map(len, places))
+    columns = {name: np.empty(count, dtype=dtype) for name, dtype in _COLUMNS.items()}
+    process = np.empty(count, dtype=np.int32)
+    list_start = np.empty(count, dtype=np.int64)
+    list_len = np.empty(count, dtype=np.int64)
+    done_len = np.empty(count, dtype=np.int64)
+    lists_from = len(listed)
+    while parts:
+        # What was copied is let go of at once: of the largest runs there is no room for two.
+        part, at = parts.pop(), places.pop()
+        lists_from -= len(part.listed)
+        for name, column in columns.items():
+            column[at] = part.events[name]
+        process[at] = process_of_part.pop()
+        list_start[at] = part.list_start + lists_from
+        list_len[at], done_len[at] = part.list_len, part.done_len
 
-    order = np.argsort(events["time"], kind="stable")
-    events, process = events[order], process[order]
-    list_start, list_len, done_len = list_start[order], list_len[order], done_len[order]
-    f_names, f = _fault_codes(events, process, processes, fault_names)
+    f_names, f = _fault_codes(columns["f"], columns["value"], process, processes, fault_names)
+    # Of a drain, `entry` said how many of its tasks are `done`.
     is_drain = f == log.DRAIN
+    has_done = is_drain & (columns["entry"] > 0) & (columns["type"] != log.INVOKE)
+    columns["entry"][is_drain] = 0
     return History(
-        time=events["time"].astype(np.int64),
+        **{**columns, "f": f},
         process=process,
-        type=events["type"].copy(),
-        f=f,
-        task=events["task"].astype(np.int64),
-        priority=events["priority"].astype(np.float64),
-        eta=events["eta"].astype(np.int64),
-        # Of a drain, `entry` said how many of its tasks are `done`.
-        entry=np.where(is_drain, 0, events["entry"]).astype(np.int64),
-        outcome=events["outcome"].copy(),
-        error=events["error"].copy(),
-        value=events["value"].astype(np.int64),
         list_start=list_start,
         list_len=list_len,
         listed=listed,
@@ -231,12 +240,20 @@ def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warning
         done_len=done_len,
         done=listed,
         done_entry=listed_entry,
-        has_done=is_drain & (events["entry"] > 0) & (events["type"] != log.INVOKE),
+        has_done=has_done,
         processes=processes,
         f_names=f_names,
         dropped=dropped,
         warnings=warnings,
     )
+
+
+def _places(times: list[npt.NDArray[Any]]) -> list[Ints]:
+    """For each part where its events stand in the order of time; of one instant, in the order of the parts."""
+    order = np.argsort(_joined(times, np.int64), kind="stable")
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return np.split(places, np.cumsum([len(one) for one in times])[:-1]) if times else []
 
 
 def _name(parts: list[_Part]) -> tuple[tuple[str, ...], list[npt.NDArray[np.int32]]]:
@@ -262,25 +279,18 @@ def _name(parts: list[_Part]) -> tuple[tuple[str, ...], list[npt.NDArray[np.int3
     return tuple(names), indexes
 
 
-def _shifted(columns: list[Ints], parts: list[_Part]) -> list[Ints]:
-    """Positions in each part's own list, as positions in all of them joined."""
-    ends = np.cumsum([0, *(len(part.listed) for part in parts)])
-    return [column + start for column, (start, _) in zip(columns, pairwise(ends), strict=True)]
-
-
 def _joined(columns: Iterable[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     return np.concatenate([np.empty(0, dtype=dtype), *columns])
 
 
 def _fault_codes(
-    events: _Records, process: npt.NDArray[np.int32], processes: tuple[str, ...], fault_names: Sequence[str]
+    f: Bytes, value: Ints, process: npt.NDArray[np.int32], processes: tuple[str, ...], fault_names: Sequence[str]
 ) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]]:
     """Names of operations, and their codes with each nemesis event's fault for `nemesis`."""
-    f = events["f"].copy()
     names = list(log.F_NAMES)
     by_nemesis: Bools = np.array([is_nemesis(name) for name in processes], dtype=np.bool_)[process]
     for number, name in enumerate(fault_names):
-        mine = by_nemesis & (f == log.NEMESIS) & (events["value"] == number)
+        mine = by_nemesis & (f == log.NEMESIS) & (value == number)
         if mine.any():
             if name not in names:
                 names.append(name)
