@@ -247,8 +247,7 @@ class _Story:
             return self._finding("lost", task, rows, (), how)
         how = f"its {did} was acknowledged to {who}, and nobody ever got it from the {place.where}"
         span = int(ops.start_ns[place.row]), int(ops.end_ns[place.row])
-        struck = strikes.on_nodes(*span, written=True, stored=True)
-        return self._finding("lost", task, rows, sorted(struck), how)
+        return self._finding("lost", task, rows, sorted(strikes.on_queued(*span, place.gone_ns)), how)
 
     def _duplicated(self, task: int, completions: list[int], dequeues: list[int], strikes: Strikes) -> Finding:
         ops = self.ops

@@ -29,13 +29,15 @@ ETA_SLACK_NS = 100_000_000
 class Place:
     """Where a lost task was last: `row` is the operation that put it there, `accepted` the one that was acknowledged
     first. `faults` struck its holder meanwhile; with `taker`, the dequeue or read_schedule without a certain end that
-    may have had it."""
+    may have had it. `gone_ns`: by when the queue's order says that it was no longer there; looked for only where a fault
+    took away all that was queued."""
 
     row: int
     where: str
     accepted: int
     faults: tuple[int, ...] = ()
     taker: int = NOWHERE
+    gone_ns: int = FOREVER
 
     @property
     def in_flight(self) -> bool:
@@ -65,7 +67,16 @@ def places(history: History, ops: Operations, lost: Iterable[int], context: Cont
             found[task] = dataclasses.replace(place, faults=faults)
     takers = list(_takers(ops, strikes, trail))
     _match_scheduled(ops, found, [one for one in takers if ops.f[one.row] == log.READ_SCHEDULE])
-    _match_queued(history, ops, found, [one for one in takers if ops.f[one.row] == log.DEQUEUE], context)
+    takers = [one for one in takers if ops.f[one.row] == log.DEQUEUE]
+    queued = [task for task, place in found.items() if place.where == "queue"]
+    if queued and (takers or strikes.wiping):
+        entries = entries_of(history, ops)
+        gone = _gone(history, entries, ops, np.array([found[task].row for task in queued], dtype=np.int64), context)
+        if strikes.wiping:
+            times = np.append(np.sort(history.time), FOREVER)
+            for task, cell in zip(queued, np.minimum(gone, len(history)).tolist(), strict=True):
+                found[task] = dataclasses.replace(found[task], gone_ns=int(times[cell]))
+        _match_queued(ops, found, queued, takers, entries.at, gone)
     return found
 
 
@@ -190,7 +201,7 @@ def _match_scheduled(ops: Operations, found: dict[int, Place], takers: list[_Tak
 
 
 def _match_queued(
-    history: History, ops: Operations, found: dict[int, Place], takers: list[_Taker], context: Context
+    ops: Operations, found: dict[int, Place], tasks: list[int], takers: list[_Taker], at: Ints, gone: Ints
 ) -> None:
     """A dequeue without an end may have popped one task: as many lost tasks as possible are matched to them.
 
@@ -198,18 +209,12 @@ def _match_queued(
     queue had not yet, before that one asked, given out what this task would have gone before: then it was no longer
     there (of a queue that was seen to break its order, that cannot be said). Takers in the order in which their time
     ran out, each the task that could wait least for another one: a maximum matching, since both bounds are
-    thresholds (points dominated in a plane).
+    thresholds (points dominated in a plane). `at` is each event's cell, `gone` what `_gone` says of each task.
     """
-    tasks = [task for task, place in found.items() if place.where == "queue"]
-    if not tasks or not takers:
-        return
-    entries = entries_of(history, ops)
-    puts = np.array([found[task].row for task in tasks], dtype=np.int64)
-    gone = _gone(history, entries, ops, puts, context)
-    put_ns = ops.start_ns[puts]
+    put_ns = ops.start_ns[np.array([found[task].row for task in tasks], dtype=np.int64)]
     free = np.ones(len(tasks), dtype=np.bool_)
     for taker in sorted(takers, key=lambda one: one.until_ns):
-        asked_at = entries.at[ops.invoke[taker.row]]
+        asked_at = at[ops.invoke[taker.row]]
         eligible = np.flatnonzero(free & (put_ns <= taker.until_ns) & (gone > asked_at))
         if len(eligible):
             chosen = int(eligible[np.argmin(gone[eligible])])

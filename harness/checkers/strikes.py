@@ -10,8 +10,9 @@ from harness.checkers.operations import FOREVER, Operations
 from harness.history.columns import agent_of
 from harness.protocols import FaultRecord
 
-_TAKES_STORED = frozenset({"data-loss", "eviction"})
 _AGENT = re.compile(r"(producer|consumer)(-[0-9]+)?\Z")
+#: Classes of faults that take away all that is queued, however long ago it was acknowledged.
+WIPING = frozenset({"data-loss", "eviction"})
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class _Window:
     end_ns: int
     agents: frozenset[str]
     nodes: bool
-    takes_stored: bool
+    wipes: bool
 
 
 class Strikes:
@@ -29,8 +30,7 @@ class Strikes:
 
     A fault strikes an agent during that time, and nobody else's operations. A node that is struck strikes all
     its clients, and has an aftermath of `settle_ns`; an acknowledged write may not have been replicated or synced
-    yet when it came up to `lag_ns` before the injection. A fault that takes what a server has stored (classes
-    `data-loss` and `eviction`) takes it however long ago it was written.
+    yet when it came up to `lag_ns` before the injection.
     """
 
     def __init__(self, ops: Operations, context: Context) -> None:
@@ -47,20 +47,33 @@ class Strikes:
             if agent in one.agents and one.begin_ns <= end_ns and begin_ns <= one.end_ns
         )
 
-    def on_nodes(self, begin_ns: int, end_ns: int, *, written: bool = False, stored: bool = False) -> frozenset[int]:
-        """Faults of nodes whose effects reached into this time; `written`: of what was acknowledged in it;
-        `stored`: and lay on its server ever since."""
-
-        def began_ns(one: _Window) -> int:
-            if stored and one.takes_stored:
-                return 0
-            return one.begin_ns - (self._lag_ns if written else 0)
-
+    def on_nodes(self, begin_ns: int, end_ns: int, *, written: bool = False) -> frozenset[int]:
+        """Faults of nodes whose effects reached into this time; `written`: of what was acknowledged in it."""
+        lag_ns = self._lag_ns if written else 0
         return frozenset(
             one.index
             for one in self._windows
-            if one.nodes and began_ns(one) <= end_ns and begin_ns <= one.end_ns + self._settle_ns
+            if one.nodes and one.begin_ns - lag_ns <= end_ns and begin_ns <= one.end_ns + self._settle_ns
         )
+
+    @property
+    def wiping(self) -> bool:
+        """Whether any of them takes away all that is queued."""
+        return any(one.wipes for one in self._windows)
+
+    def on_queued(self, begin_ns: int, end_ns: int, gone_ns: int) -> frozenset[int]:
+        """Faults that can have struck what was put and acknowledged between these two moments, and never seen again.
+
+        What wipes a storage strikes all that was put before it was over and was still there when it struck; `gone_ns`
+        is when something says that it was not. Any other fault of nodes strikes what was written when it did.
+        """
+        wiped = (
+            one.index
+            for one in self._windows
+            if one.wipes and begin_ns <= one.end_ns + self._settle_ns and one.begin_ns < gone_ns
+        )
+        written = self.on_nodes(begin_ns, end_ns, written=True)
+        return written.difference(one.index for one in self._windows if one.wipes).union(wiped)
 
     def on_operation(self, row: int, *, written: bool = True) -> frozenset[int]:
         """Faults that this operation's span overlaps: of its agent, or of nodes."""
@@ -92,11 +105,12 @@ def struck_nodes(fault: FaultRecord, known: frozenset[str]) -> tuple[str, ...]:
 
 
 def _window(fault: FaultRecord, known: frozenset[str]) -> _Window:
+    nodes = bool(struck_nodes(fault, known))
     return _Window(
         index=fault.index,
         begin_ns=fault.injected_ns,
         end_ns=FOREVER if fault.healed_ns is None else fault.healed_ns,
         agents=struck_agents(fault, known),
-        nodes=bool(struck_nodes(fault, known)),
-        takes_stored=not _TAKES_STORED.isdisjoint(fault.classes),
+        nodes=nodes,
+        wipes=nodes and not WIPING.isdisjoint(fault.classes),
     )

@@ -442,16 +442,18 @@ def test_findings_tell_what_proves_them() -> None:
 # ---------------------------------------------------------------- lost in flight
 
 
-def fault(index: int, begin: int, end: int | None, *struck: str, landed: bool = True) -> FaultRecord:
+def fault(
+    index: int, begin: int, end: int | None, *struck: str, landed: bool = True, classes: tuple[str, ...] = ()
+) -> FaultRecord:
     return FaultRecord(
-        index=index, kind="kill", target="t", struck=struck, classes=(), injected_ns=begin, landed=landed, proof="",
+        index=index, kind="kill", target="t", struck=struck, classes=classes, injected_ns=begin, landed=landed, proof="",
         healed_ns=end, healed=end is not None, heal_proof="",
     )  # fmt: skip
 
 
 KILL = fault(0, 100, 200, "consumer-1")
 NODE = fault(0, 100, 200, "node-2")
-EVICTION = dataclasses.replace(NODE, classes=("eviction",))
+WIPED = fault(0, 100, 200, "node-2", classes=("eviction",))
 
 #: name: (script, faults, {task: (anomaly, faults)})
 FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tuple[int, ...]]]]] = {
@@ -641,14 +643,44 @@ FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tupl
         (NODE,),
         {1: ("lost", ())},
     ),
-    "stored long before keys were thrown away": (
-        "80-85 p enqueue 1\n900-900 d drain",
-        (EVICTION,),
-        {1: ("lost", (0,))},
+    "acknowledged long before all was wiped": (
+        "40-45 p enqueue 1\n80-85 p schedule 2 eta=500\n900-900 d drain",
+        (WIPED,),
+        {1: ("lost", (0,)), 2: ("lost", (0,))},
     ),
-    "acknowledged long after keys were thrown away": (
-        "280-285 p enqueue 1\n900-900 d drain",
-        (EVICTION,),
+    "wiped are also those that came meanwhile, and none that came later": (
+        "150-155 p enqueue 1\n206-207 p enqueue 2\n900-900 d drain",
+        (WIPED,),
+        {1: ("lost", (0,)), 2: ("lost", ())},
+    ),
+    "gone before all was wiped: those behind it had been handed out": (
+        """
+        40-41   p enqueue 1
+        42-43   p enqueue 2
+        44-45   p enqueue 3
+        46-47   p enqueue 4
+        60-61   c/w1 dequeue 2
+        61-62   c/w1 complete 2
+        130-131 c/w1 dequeue 4
+        131-132 c/w1 complete 4
+        900-900 d drain
+        """,
+        (WIPED,),
+        {1: ("lost", ()), 3: ("lost", (0,))},
+    ),
+    "handed out before all was wiped": (
+        "40-41 p enqueue 1\n50-51 c/w1 dequeue 1\n52-53 c/w1 dequeue\n900-900 d drain",
+        (WIPED,),
+        {1: ("lost", ())},
+    ),
+    "what wipes one storage excuses nothing under another fault": (
+        "40-45 p enqueue 1\n300-305 p enqueue 2\n900-900 d drain",
+        (fault(0, 10, 20, "node-2", classes=("data-loss",)), fault(1, 400, 500, "node-2", classes=("node-crash",))),
+        {1: ("lost", ()), 2: ("lost", ())},
+    ),
+    "what wipes strikes servers: an agent that it names has none": (
+        "40-45 p enqueue 1\n900-900 d drain",
+        (fault(0, 100, 200, "consumer-1", classes=("data-loss",)),),
         {1: ("lost", ())},
     ),
     "acknowledged in the aftermath": ("203-204 p enqueue 1\n900-900 d drain", (NODE,), {1: ("lost", (0,))}),
