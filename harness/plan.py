@@ -18,10 +18,12 @@ from harness.backends import Backend, Halt
 from harness.composition import compose
 from harness.faults import FAULTS
 from harness.protocols import KnownLimit, Promise
-from harness.scenario import Scenario, TopologySpec, WorkloadSpec, scenario_model
+from harness.scenario import FaultSpec, Scenario, TopologySpec, WorkloadSpec, scenario_model
 from harness.topologies.description import REPLICAS
 
 SCHEMA = "huey-harness/plan/1"
+#: A disk that a fault is to fill: a run's data are less than that by far.
+DISK_MB = 32
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ def draw_plan(
     producers: list[ProducerPlan] = []
     for at, workload in enumerate(scenario.workloads):
         producers = [*producers, *_producers_of(workload, at, producers, scale, draw)]
-    topology = _sized(scenario.topology, backend)
     faults = compose(scenario, draw, scale)
+    topology = _with_disk(_sized(scenario.topology, backend), faults)
     return Plan(
         # All faults one by one: who runs, replays or reports a plan need not know how they came about.
         scenario=scenario.model_copy(update={"topology": topology, "faults": faults, "nemesis": None}),
@@ -174,6 +176,13 @@ def _sized(spec: TopologySpec, backend: Backend) -> TopologySpec:
         if replicas is not None:
             return spec.model_copy(update={"replicas": replicas})
     return spec
+
+
+def _with_disk(spec: TopologySpec, faults: Sequence[FaultSpec]) -> TopologySpec:
+    """With a disk that can be filled, where a fault is to do so."""
+    if spec.disk_mb is not None or not any("small-disks" in type(fault).needs for fault in faults):
+        return spec
+    return spec.model_copy(update={"disk_mb": DISK_MB})
 
 
 def _with_replicas(backend: Backend, replicas: int | None) -> Backend:

@@ -144,8 +144,8 @@ class Runtime(Protocol):
     """Makes nodes, and the links between them. One for a pytest session; `close` ends all it made."""
 
     name: str
-    #: What it can do here: a subset of {"links", "proxies"}. Without "links", cut, restore, probe and exchange raise
-    #: Unavailable; without "proxies", detour.
+    #: What it can do here: a subset of {"links", "proxies", "small-disks"}. Without "links", cut, restore, probe and
+    #: exchange raise Unavailable; without "proxies", detour; without "small-disks", small_disk.
     capabilities: frozenset[str]
     #: The folder that all of this runtime's workdirs must lie in.
     root: Path
@@ -180,8 +180,12 @@ class Runtime(Protocol):
         """From now on send these ways through `proxy`, a running node that forwards, and no others; none = all is as
         it was. Open connections are reset. Not while links are cut."""
 
+    def small_disk(self, folder: Path, size_mb: int) -> None:
+        """Make an empty folder below `root` a file system of its own of that size, for nodes that are made later and
+        for this process; what lies in it is gone with the runtime."""
+
     def close(self) -> None:
-        """End every process, remove every container, network and namespace. Safe to call twice."""
+        """End every process, remove every container, network, namespace and mount. Safe to call twice."""
 
 
 # ---------------------------------------------------------------- topologies

@@ -262,6 +262,11 @@ class TopologySpec(Model):
         description="Sentinel: how clients log in to the sentinels, with other words than to the servers",
     )
     sentinel_tls: bool = Field(default=False, description="Sentinel: clients reach the sentinels by TLS alone")
+    disk_mb: Annotated[int, Field(ge=8, le=1000)] | None = Field(
+        default=None,
+        description="how much a server's folder holds, or the folder that agents share; default as much as this "
+        "machine's disk, or 32 where a fault is to fill it",
+    )
     settings: dict[str, str | int] = Field(default_factory=dict, description="lines of the servers' configuration")
 
 

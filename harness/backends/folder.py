@@ -18,6 +18,11 @@ from harness.protocols import KnownLimit
 _FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, FileStorage.dequeue)"
 _FILE_BATCH = "read_schedule() renames and unlinks the files of all that is due (huey/storage.py, FileStorage)"
 _SQL_POPPED = "dequeue() deletes the task's row (huey/storage.py, SqliteStorage.dequeue)"
+_SQL_REFUSED = (
+    "who waits for the lock for longer than `timeout` (5 s) is refused: Scheduler.loop (huey/consumer.py) logs what "
+    "enqueue() raises of a task that read_schedule() has removed, and Worker.loop what add_schedule() raises of one "
+    "that dequeue() has removed and whose time has not come (huey/api.py, Huey.execute); it is gone then"
+)
 _SQL_BATCH = "read_schedule() deletes the rows of all that is due (huey/storage.py, SqliteStorage)"
 
 #: What is put by a slow clock comes in front of the rest.
@@ -71,7 +76,10 @@ def _register_sqlite(name: str, huey: str, package: str = "") -> None:
             order="priority-fifo",
             capabilities=PRIORITY,
             promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
-            limits=_in_flight(_SQL_POPPED, _SQL_BATCH),
+            limits=(
+                *_in_flight(_SQL_POPPED, _SQL_BATCH),
+                KnownLimit("popped-then-refused", "lost_in_flight", "refusal", _SQL_REFUSED, "storage-locked"),
+            ),
             file_argument="filename",
             package=package,
         )

@@ -29,8 +29,8 @@ ETA_SLACK_NS = 100_000_000
 class Place:
     """Where a lost task was last: `row` is the operation that put it there, `accepted` the one that was acknowledged
     first. `faults` struck its holder meanwhile; with `taker`, the dequeue or read_schedule without a certain end that
-    may have had it. `gone_ns`: by when the queue's order says that it was no longer there; looked for only where a fault
-    took away all that was queued."""
+    may have had it. `gone_ns`: by when the queue's order says that it was no longer there; looked for only where a
+    fault took away all that was queued."""
 
     row: int
     where: str

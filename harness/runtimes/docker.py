@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, Exchange, HarnessError, Node, NodeSpec, NodeState, Unavailable, Way
-from harness.runtimes import detour, engine, images, postgres, specs
+from harness.runtimes import detour, engine, images, postgres, small_disk, specs
 from harness.runtimes.detour import Detour
 from harness.runtimes.engine import docker_available, sweep_docker
 from harness.runtimes.netadmin import NetAdmin, mac_of
@@ -433,6 +433,10 @@ class DockerRuntime:
                     if source in self._entered:
                         self._ask("route", node=source, target=self._nodes[target].address, gateway=gateway)
 
+    def small_disk(self, folder: Path, size_mb: int) -> None:
+        """Make an empty folder a file system of its own of that size: containers that are made later see it too."""
+        small_disk.make(folder, size_mb)
+
     def close(self) -> None:
         """Remove the run's containers and network. Raises DeadlineExceeded naming what would not go."""
         with self._idle:
@@ -444,6 +448,7 @@ class DockerRuntime:
             self._steward = None
         with engine.telling("the docker runtime cannot be closed"):
             engine.remove(self._engine.client, {engine.RUN_LABEL: self.label})
+        small_disk.unmount_below(self.root)
         for node in self._nodes.values():
             node.close_client()
         self._nodes.clear()
@@ -633,6 +638,8 @@ class DockerRuntime:
             raise engine.elsewhere("a container sees other files, or another kernel")
         if seen["links"] is None:
             self.capabilities = frozenset({"links", "proxies"} if detour.find_program() else {"links"})
+            if small_disk.available():
+                self.capabilities |= {small_disk.CAPABILITY}
         else:
             self._links_missing = seen["links"]
 

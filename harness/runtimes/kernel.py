@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -18,6 +19,7 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAP_NET_ADMIN = 12
 _CAPABILITY_VERSION_3 = 0x20080522
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
+_MNT_DETACH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -58,6 +60,18 @@ def private_mounts() -> None:
     """Give this process mounts of its own that no other namespace sees: mount_namespaces(7)."""
     unshare(CLONE_NEWNS)
     _check(_libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None), "mount(MS_PRIVATE)")
+
+
+def mount_memory(folder: Path, size: int) -> None:
+    """Mount an empty file system in memory, of that many bytes, over a folder: tmpfs(5)."""
+    flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    options = f"size={size},mode=700".encode()
+    _check(_libc.mount(b"huey-harness", os.fsencode(folder), b"tmpfs", flags, options), f"mount({folder})")
+
+
+def unmount(folder: Path) -> None:
+    """Take away what is mounted there, as soon as nobody uses it: umount2(2)."""
+    _check(_libc.umount2(os.fsencode(folder), _MNT_DETACH), f"umount({folder})")
 
 
 def mount_proc() -> None:

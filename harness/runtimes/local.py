@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.protocols import Exchange, HarnessError, Node, NodeSpec, Unavailable, Way
-from harness.runtimes import detour, netns
+from harness.runtimes import detour, netns, small_disk
 from harness.runtimes.world import WorldRuntime
 
 
@@ -29,6 +29,8 @@ class LocalRuntime(WorldRuntime):
     def __init__(self, root: Path, label: str, server: Path, python: Path) -> None:
         super().__init__(root, label, server, python)
         self.capabilities = frozenset({"links", "proxies"} if detour.find_program() else {"links"})
+        if small_disk.available():
+            self.capabilities |= {small_disk.CAPABILITY}
 
     def describe(self) -> str:
         """One line for the header."""

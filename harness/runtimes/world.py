@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
-from harness.runtimes import postgres, servers, specs, wire
+from harness.runtimes import postgres, servers, small_disk, specs, wire
 
 _HELLO_TIMEOUT_S = 15.0
 _ANSWER_TIMEOUT_S = 10.0
@@ -317,9 +317,14 @@ class WorldRuntime:
         self._nodes[spec.index] = node
         return node
 
+    def small_disk(self, folder: Path, size_mb: int) -> None:
+        """Make an empty folder a file system of its own of that size. Raises Unavailable."""
+        small_disk.make(folder, size_mb)
+
     def close(self) -> None:
         """End every process of every node, and the world. Safe to call twice."""
         self._world.close()
+        small_disk.unmount_below(self.root)
 
     def _command(self, spec: NodeSpec) -> list[str]:
         if spec.program == "postgres":

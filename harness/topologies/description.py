@@ -74,6 +74,8 @@ class ServerDescription:
     args: tuple[str, ...] = ()
     login: Login | None = None
     tls: bool = False
+    #: How much its folder holds; None = as much as this machine's disk.
+    disk_mb: int | None = None
 
     def configuration(self, addresses: Mapping[str, str]) -> list[str]:
         """Its lines with addresses put in."""
@@ -194,6 +196,7 @@ def _data_server(
         lines=(*lines, *further),
         login=logins.servers,
         tls=spec.tls,
+        disk_mb=spec.disk_mb,
     )
 
 

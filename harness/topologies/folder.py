@@ -19,10 +19,13 @@ class Folder(Serverless):
     def __init__(self, runtime: Runtime, spec: TopologySpec) -> None:
         super().__init__(runtime, spec)
         self.path = runtime.root / "folder"
+        self._runtime, self._disk_mb = runtime, spec.disk_mb
 
     def start(self) -> None:
         """Make it."""
         self.path.mkdir()
+        if self._disk_mb is not None:
+            self._runtime.small_disk(self.path, self._disk_mb)
 
     def reset(self) -> None:
         """Empty it, and leave it in its place: nodes may have it mounted. Raises HarnessError if it will not."""

@@ -45,6 +45,8 @@ class Server:
     def __init__(self, runtime: Runtime, description: ServerDescription) -> None:
         workdir = runtime.root / description.name
         workdir.mkdir(parents=True, exist_ok=True)
+        if description.disk_mb is not None and not workdir.is_mount():
+            runtime.small_disk(workdir, description.disk_mb)
         self.name = description.name
         self.description = description
         self._workdir = workdir

@@ -446,8 +446,8 @@ def fault(
     index: int, begin: int, end: int | None, *struck: str, landed: bool = True, classes: tuple[str, ...] = ()
 ) -> FaultRecord:
     return FaultRecord(
-        index=index, kind="kill", target="t", struck=struck, classes=classes, injected_ns=begin, landed=landed, proof="",
-        healed_ns=end, healed=end is not None, heal_proof="",
+        index=index, kind="kill", target="t", struck=struck, classes=classes, injected_ns=begin, landed=landed,
+        proof="", healed_ns=end, healed=end is not None, heal_proof="",
     )  # fmt: skip
 
 

@@ -159,7 +159,9 @@ class Places:
     def _make(self, name: str, kind: str) -> Scene:
         runtime = open_runtime(name, "valkey-9")
         self._runtimes.append(runtime)
-        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec())
+        # Disks of their own, where there can be such: one fault fills them, and to the others they are like any.
+        disk_mb = 16 if "small-disks" in runtime.capabilities else None
+        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec(disk_mb=disk_mb))
         topology.start()
         return Scene(
             runtime=runtime,
