@@ -18,10 +18,17 @@ from harness.protocols import KnownLimit
 _FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, FileStorage.dequeue)"
 _FILE_BATCH = "read_schedule() renames and unlinks the files of all that is due (huey/storage.py, FileStorage)"
 _SQL_POPPED = "dequeue() deletes the task's row (huey/storage.py, SqliteStorage.dequeue)"
+_REFUSED = (
+    "Scheduler.loop (huey/consumer.py) logs what enqueue() raises of a task that read_schedule() has removed, and "
+    "Worker.loop what add_schedule() raises of one that dequeue() has removed and whose time has not come "
+    "(huey/api.py, Huey.execute); it is gone then"
+)
 _SQL_REFUSED = (
-    "who waits for the lock for longer than `timeout` (5 s) is refused: Scheduler.loop (huey/consumer.py) logs what "
-    "enqueue() raises of a task that read_schedule() has removed, and Worker.loop what add_schedule() raises of one "
-    "that dequeue() has removed and whose time has not come (huey/api.py, Huey.execute); it is gone then"
+    f"who waits for the lock for longer than `timeout` (5 s), or finds no room on the disk, is refused: {_REFUSED}"
+)
+_FILE_REFUSED = (
+    f"who finds no room on the disk is refused: {_REFUSED}. (What is left of it is an empty file: FileStorage.enqueue "
+    "and add_to_schedule open the file by its final name before they write)"
 )
 _SQL_BATCH = "read_schedule() deletes the rows of all that is due (huey/storage.py, SqliteStorage)"
 
@@ -94,7 +101,12 @@ BACKENDS.register("file")(
         order="priority-fifo",
         capabilities=PRIORITY,
         promises=DELIVERY_PROMISES + ORDER_PROMISES["priority-fifo"],
-        limits=(*_in_flight(_FILE_POPPED, _FILE_BATCH), FILE_TIES, ONE_MILLISECOND),
+        limits=(
+            *_in_flight(_FILE_POPPED, _FILE_BATCH),
+            KnownLimit("popped-then-refused", "lost_in_flight", "refusal", _FILE_REFUSED, "folder-full"),
+            FILE_TIES,
+            ONE_MILLISECOND,
+        ),
         halts=(ONE_DESCRIPTOR,),
     )
 )

@@ -45,8 +45,8 @@ EVICTED = (
 )
 _REFUSED = (
     "Scheduler.loop (huey/consumer.py) logs what enqueue() raises and goes on: of what read_schedule() has removed, "
-    "all that a server refuses then (OOM, BUSY) is gone; and what a worker has taken is gone when what Huey.execute "
-    "asks before it runs it (huey/api.py, is_revoked) is refused"
+    "all that a server refuses then (OOM, BUSY, MISCONF) is gone; and what a worker has taken is gone when what "
+    "Huey.execute asks before it runs it (huey/api.py, is_revoked) is refused"
 )
 _ASYNC = (
     "Redis acknowledges a write before any replica has it (Redis docs: replication; cluster specification, Write "

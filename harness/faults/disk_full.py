@@ -1,8 +1,9 @@
 """`disk-full`: the disk that a server, or a storage's folder, lies on is filled; healed by freeing it again.
 
 A server whose append-only file cannot be written refuses writes (MISCONF) until it can, which it tries again each
-second (aof.c, flushAppendOnlyFile; Redis docs: persistence). Files and SQLite databases are written by clients
-themselves.
+second (aof.c, flushAppendOnlyFile; Redis docs: persistence). It refuses PING too (server.c, processCommand), so that
+sentinels take it for down (Redis docs: Sentinel, valid replies), and a replica takes over; nodes of a cluster do not
+ask by PING. Files and SQLite databases are written by clients themselves.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class ServersDiskInjection(OneProcess):
     """A server's disk."""
 
     def __init__(self, scene: Scene, node: Node) -> None:
-        super().__init__(scene, node, "refusal")
+        super().__init__(scene, node, "refusal", *(["failover"] if scene.topology.kind == "sentinel" else []))
         self._disk = Disk(node.spec.workdir)
         self._probe = f"{scene.queue_key}.probe"
 
@@ -123,8 +124,8 @@ class ServersDiskInjection(OneProcess):
 
     def healed(self) -> str:
         """See it write its file again, all servers agree, and a write pass."""
-        _wait(lambda: self._status() == "ok", HEALED_TIMEOUT_S, f"{self.name} to write its append-only file again")
         proof = super().healed()
+        _wait(lambda: self._status() == "ok", HEALED_TIMEOUT_S, f"{self.name} to write its append-only file again")
         if not self._disk.takes():
             raise HarnessError(f"the disk of {self.name} is full still")
         primary = self.scene.topology.primary_of(self.scene.queue_key)
