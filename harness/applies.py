@@ -51,6 +51,10 @@ def _why_not_secured(spec: TopologySpec, topology: str) -> str | None:
 
 def why_not_with(scenario: Scenario, backend: Backend, huey: str) -> str | None:
     """Why a scenario that applies to that backend cannot be run with that version of Huey; None where it can."""
+    for workload in scenario.workloads:
+        since, what = type(workload).since or ("0", "")
+        if Version(huey) < Version(since):
+            return f"its workload {workload.kind} needs {what}, which Hueys before {since} do not have"
     for halt in backend.halts:
         if scenario.consumers.worker_type == halt.worker_type and Version(huey) < Version(halt.mended):
             return (

@@ -220,6 +220,8 @@ class WorkloadSpec(Model):
 
     #: Capabilities that the backend must have, e.g. `priority`.
     requires: ClassVar[frozenset[str]] = frozenset()
+    #: The first Huey that has what it asks of tasks, and what that is; None = all that the harness runs have it.
+    since: ClassVar[tuple[str, str] | None] = None
 
     @property
     def numbers(self) -> int:

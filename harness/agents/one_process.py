@@ -31,9 +31,9 @@ class _Recorder(Recorder):
         self._producers = producers
 
     def caller(self) -> str:
-        """The producer whose thread calls, or the consumer's worker."""
+        """The producer whose thread calls, or what it calls a thread of its own; or the consumer's worker."""
         name = threading.current_thread().name
-        return name if name in self._producers else super().caller()
+        return name if name.partition("/")[0] in self._producers else super().caller()
 
 
 def main() -> None:

@@ -66,6 +66,7 @@ def produce(huey: Any, work: Work, notes: Notes, job: Mapping[str, Any], begun: 
         except Exception as error:
             print(f"task {number}: {type(error).__name__}: {error}", flush=True)
             time.sleep(PAUSE_AFTER_ERROR_S)
+    workload.finish()
 
 
 if __name__ == "__main__":

@@ -15,9 +15,12 @@ from harness.registry import Registry
 Order = Literal["priority-fifo", "priority", "fifo", "none"]
 
 
-#: What workloads may need: a schedule, which every storage of Huey's has, and priorities.
+#: What workloads may need: a schedule and results, which every storage of Huey's has that hands out anything, and
+#: priorities.
 SCHEDULE = frozenset({"schedule"})
-PRIORITY = SCHEDULE | {"priority"}
+RESULTS = frozenset({"results"})
+USUAL = SCHEDULE | RESULTS
+PRIORITY = USUAL | {"priority"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Backend:
     huey: str
     topology: str
     order: Order
-    capabilities: frozenset[str] = SCHEDULE
+    capabilities: frozenset[str] = USUAL
     promises: tuple[Promise, ...] = ()
     limits: tuple[KnownLimit, ...] = ()
     queue_key: str | None = None

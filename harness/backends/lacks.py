@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 #: The two that every storage has are not among these: without them there is no queue.
 SCHEDULE_METHODS = ("add_to_schedule", "read_schedule")
+#: Huey stores what a task returns, and what it died of; and asks whether there is anything yet for who waits.
+RESULT_METHODS = ("put_data", "pop_data", "has_data_for_key")
 REVOCATION_METHODS = ("peek_data", "peek_many")
 
 
@@ -25,6 +27,9 @@ def why_unknown(lacking: Collection[str], requires: Collection[str], name: str) 
     scheduling = [one for one in SCHEDULE_METHODS if one in lacking]
     if scheduling and "schedule" in requires:
         reasons.append(f"its workload needs a schedule, and {' and '.join(scheduling)} of {name} is not implemented")
+    storing = [one for one in RESULT_METHODS if one in lacking]
+    if storing and "results" in requires:
+        reasons.append(f"its workload needs results, and {' and '.join(storing)} of {name} is not implemented")
     if "priority" in requires and "priority" in lacking:
         reasons.append(
             f"its workload needs priorities, and enqueue of {name} implements none: let the class say priority = False"

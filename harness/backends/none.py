@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, PRIORITY, Backend
+from harness.backends import BACKENDS, PRIORITY, SCHEDULE, Backend
 from harness.backends.stock import ORDER_PROMISES
 from harness.protocols import KnownLimit, Promise
 
@@ -28,6 +28,7 @@ BACKENDS.register("blackhole")(
         huey="huey:BlackHoleHuey",
         topology="none",
         order="none",
+        capabilities=SCHEDULE,
         promises=(Promise("nothing-handed-out", ("none",)),),
         limits=(
             KnownLimit(

@@ -13,8 +13,8 @@ import os
 import sys
 from typing import Any
 
-from harness.backends import BACKENDS, PRIORITY, SCHEDULE, Backend
-from harness.backends.lacks import SCHEDULE_METHODS, why_unfit
+from harness.backends import BACKENDS, PRIORITY, RESULTS, SCHEDULE, USUAL, Backend
+from harness.backends.lacks import RESULT_METHODS, SCHEDULE_METHODS, why_unfit
 from harness.protocols import HarnessError
 from harness.registry import did_you_mean
 
@@ -44,7 +44,7 @@ def resolve(name: str) -> Backend:
         huey=name,
         topology=topology,
         order="priority-fifo" if priority else "fifo",
-        capabilities=(PRIORITY if priority else SCHEDULE) - _not_there(storage),
+        capabilities=(PRIORITY if priority else USUAL) - _not_there(storage),
         unfit=why_unfit(storage, BaseStorage, name),
     )
 
@@ -61,8 +61,10 @@ def _not_there(storage: type) -> frozenset[str]:
     """What the storage does not implement of what Huey can do without."""
     from huey.storage import BaseStorage
 
-    missing = [one for one in SCHEDULE_METHODS if vars(BaseStorage)[one] is getattr(storage, one)]
-    return SCHEDULE if missing else frozenset()
+    def lacks(methods: tuple[str, ...]) -> bool:
+        return any(vars(BaseStorage)[one] is getattr(storage, one) for one in methods)
+
+    return (SCHEDULE if lacks(SCHEDULE_METHODS) else frozenset()) | (RESULTS if lacks(RESULT_METHODS) else frozenset())
 
 
 def _load(name: str) -> Any:

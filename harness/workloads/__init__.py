@@ -39,6 +39,9 @@ class Workload(Protocol):
     def submit(self, huey: Any, item: Any, notes: Notes) -> None:
         """Submit it, its tasks having their numbers, and say what is asked of them (`notes.ask`)."""
 
+    def finish(self) -> None:
+        """End what it does beside submitting, in bounded time: this producer has submitted all that it will."""
+
 
 class Notes(Protocol):
     """What a workload writes into the history on its own account, in producers and in the bodies of its tasks.
@@ -78,6 +81,9 @@ class OneTask:
     def submit(self, huey: Any, item: Any, notes: Notes) -> None:
         """Enqueue it."""
         huey.enqueue(item)
+
+    def finish(self) -> None:
+        """It does nothing else."""
 
 
 WORKLOADS: Registry[Workload] = Registry("workloads", "workload")
