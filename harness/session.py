@@ -133,7 +133,8 @@ class Session:
         environment = self._environments.get(self._requires(backend, version))
         if environment is None:
             # An interpreter of the backend's own is not made before it is needed, and its Huey is the backend's choice.
-            return None if backend.requires else why_not_with(scenario, backend, versions(())["huey"])
+            huey = backend.pinned if backend.requires else versions(())["huey"]
+            return None if huey is None else why_not_with(scenario, backend, huey)
         if unknown := unknown_options(scenario, environment):
             return f"the consumer of that Huey does not have {', '.join(unknown)}"
         return why_not_with(scenario, backend, environment.versions["huey"])

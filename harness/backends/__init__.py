@@ -77,6 +77,11 @@ class Backend:
         return re.split(r"[^\w-]", self.package, maxsplit=1)[0]
 
     @property
+    def pinned(self) -> str | None:
+        """The version of Huey that it `requires`, if that is one."""
+        return next((one.removeprefix("huey==") for one in self.requires if one.startswith("huey==")), None)
+
+    @property
     def in_one_process(self) -> bool:
         """Whether what is stored is the memory of the process that stores it."""
         return self.topology == "none"

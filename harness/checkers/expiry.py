@@ -9,6 +9,7 @@ import numpy as np
 from harness.checkers import CHECKERS, Context
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
 from harness.checkers.strikes import Strikes
+from harness.checkers.takes import last_takes
 from harness.history import log
 from harness.history.columns import History, Ints
 from harness.verdict import CheckResult, Finding, Validity
@@ -58,7 +59,7 @@ def check(history: History, context: Context) -> CheckResult:
         faults = sorted({fault for row in rows for fault in strikes.on_operation(row)})
         findings.append(Finding(anomaly, (task,), tuple(events), f"task {task}: {how}", faults=tuple(faults)))
 
-    taken = _last_take(ops, takes, bodies)
+    taken = last_takes(ops, takes, bodies)
     decided_ns = np.maximum(np.where(taken != NOWHERE, ops.start_ns[taken], 0), ops.start_ns[bodies] - PATIENCE_NS)
     late_ns = decided_ns - time_of(bodies)
     for at in np.flatnonzero(late_ns > TOLERANCE_NS).tolist():
@@ -67,7 +68,7 @@ def check(history: History, context: Context) -> CheckResult:
         add("ran_expired", [row, int(taken[at])], how)
 
     expired = completes[ops.outcome[completes] == log.EXPIRED]
-    taken = _last_take(ops, takes, expired)
+    taken = last_takes(ops, takes, expired)
     known_ns = np.where(taken != NOWHERE, ops.end_ns[taken] + PATIENCE_NS, FOREVER)
     early_ns = time_of(expired) - np.minimum(ops.end_ns[expired], known_ns)
     for at in np.flatnonzero(early_ns > TOLERANCE_NS).tolist():
@@ -92,20 +93,3 @@ def check(history: History, context: Context) -> CheckResult:
 def _about(ops: Operations, rows: Ints, tasks: Ints) -> Ints:
     """Those of the rows that are about one of these tasks."""
     return rows[np.isin(ops.task[rows], tasks)]
-
-
-def _last_take(ops: Operations, takes: Ints, rows: Ints) -> Ints:
-    """For each row the last dequeue of its task by its worker that ended before it began; NOWHERE without one."""
-    found = np.full(len(rows), NOWHERE, dtype=np.int64)
-    by_whom: dict[tuple[int, int], list[int]] = {}
-    for row in takes.tolist():
-        by_whom.setdefault((int(ops.task[row]), int(ops.worker[row])), []).append(row)
-    for at, row in enumerate(rows.tolist()):
-        before = [
-            take
-            for take in by_whom.get((int(ops.task[row]), int(ops.worker[row])), ())
-            if ops.end_ns[take] <= ops.start_ns[row]
-        ]
-        if before:
-            found[at] = before[-1]
-    return found

@@ -32,8 +32,8 @@ def check(history: History, context: Context) -> CheckResult:
     - `retried_too_often`: more tries than there are, or one that began after another had ended without an error. A
       requeue allows for one more; so does a fault that one of the tries overlaps: the task may have been
       given out once more by it, and what comes of that is `delivery`'s matter.
-    - `retried_early`: a try that began sooner after the begin of the one before than it was to wait. (From its begin:
-      Hueys differ in where the wait begins.) Not judged where a task may have been given out once more.
+    - `retried_early`: a try that began sooner after the end of the one before than it was to wait (huey/api.py,
+      Huey._requeue_task counts from then). Not judged where a task may have been given out once more.
     - `wrong_outcome`: a `complete` that ended `ok` as failed although a try ended without an error, or as done although
       none did.
     """
@@ -127,7 +127,7 @@ def _judge(ops: Operations, task: _Task, strikes: Strikes) -> Iterator[Finding]:
     if given_again or len(tries) > owed:
         return
     for before, row, wait_ns in zip(tries, tries[1:], task.waits_ns, strict=False):
-        early_ns = int(ops.start_ns[before]) + wait_ns - int(ops.start_ns[row])
-        if early_ns > TOLERANCE_NS:
+        early_ns = int(ops.end_ns[before]) + wait_ns - int(ops.start_ns[row])
+        if ops.how[before] == log.OK and early_ns > TOLERANCE_NS:
             how = f"{ops.by(row)} tried it again {early_ns / 1e6:,.3f} ms before its time"
             yield found("retried_early", [before, row], how)

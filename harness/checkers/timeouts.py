@@ -9,6 +9,7 @@ import numpy as np
 from harness.checkers import CHECKERS, Context
 from harness.checkers.operations import NOWHERE, pair
 from harness.checkers.strikes import Strikes
+from harness.checkers.takes import last_takes
 from harness.history import log
 from harness.history.columns import History
 from harness.verdict import CheckResult, Finding, Validity
@@ -28,7 +29,9 @@ def check(history: History, context: Context) -> CheckResult:
 
     - `overran`: a body that ended more than PATIENCE_NS after its time. (One that never ended is `liveness`' and
       `delivery`'s matter.)
-    - `cut_short`: a body that ended with an error more than TOLERANCE_NS before its time was up.
+    - `cut_short`: a body that ended with an error more than TOLERANCE_NS before its time was up. That began when its
+      worker had dequeued the task, at the earliest (huey/api.py, Huey._execute starts the timer before the body);
+      without that dequeue, PATIENCE_NS before the body.
     - `wrong_outcome`: a `complete` that ended `ok` as done, of a task all of whose bodies ended with an error; or as
       failed, where one ended without any.
     """
@@ -43,6 +46,9 @@ def check(history: History, context: Context) -> CheckResult:
     place = np.searchsorted(tasks, ops.task[bodies])
     failed = history.error[ops.end[bodies]] != log.E_NONE
     over_ns = ops.end_ns[bodies] - ops.start_ns[bodies] - timeout_ns[place]
+    taken = last_takes(ops, ops.rows(log.DEQUEUE, log.OK), bodies)
+    begun_ns = np.where(taken != NOWHERE, ops.end_ns[taken], ops.start_ns[bodies] - PATIENCE_NS)
+    left_ns = begun_ns + timeout_ns[place] - ops.end_ns[bodies]
     strikes = Strikes(ops, context)
     findings: list[Finding] = []
 
@@ -56,9 +62,10 @@ def check(history: History, context: Context) -> CheckResult:
     for at in np.flatnonzero(over_ns > PATIENCE_NS).tolist():
         row = int(bodies[at])
         add("overran", [row], f"{ops.by(row)} ran it for {over_ns[at] / 1e6:,.3f} ms longer than it may")
-    for at in np.flatnonzero(failed & (over_ns < -TOLERANCE_NS)).tolist():
+    for at in np.flatnonzero(failed & (left_ns > TOLERANCE_NS)).tolist():
         row = int(bodies[at])
-        add("cut_short", [row], f"{ops.by(row)} ended it {-over_ns[at] / 1e6:,.3f} ms before its time was up")
+        how = f"{ops.by(row)} ended it {left_ns[at] / 1e6:,.3f} ms before its time was up"
+        add("cut_short", [row, int(taken[at])], how)
 
     ended_well = np.unique(ops.task[bodies[~failed]])
     completes = ops.rows(log.COMPLETE, log.OK)
@@ -74,6 +81,6 @@ def check(history: History, context: Context) -> CheckResult:
     return CheckResult(
         "timeouts",
         Validity.INVALID if findings else Validity.VALID,
-        {"ended": int((failed & (over_ns >= -TOLERANCE_NS)).sum()), **{name: kinds.count(name) for name in ANOMALIES}},
+        {"ended": int((failed & (left_ns <= TOLERANCE_NS)).sum()), **{name: kinds.count(name) for name in ANOMALIES}},
         tuple(findings),
     )

@@ -44,7 +44,7 @@ class Timeouts(OneTask):
             kind: Literal["timeouts"]
             timeout: tuple[Duration, Duration] = Field((0.1, 0.3), description="shortest and longest limit")
             endless: Share = Field(0.1, description="share of tasks that would take much longer than that")
-            endless_for: Duration = Field(8.0, description="how long these would take")
+            endless_for: Duration = Field(5.0, description="how long these would take")
             asks: bool = Field(
                 True, description="whether bodies ask if their time is up; threads cannot be ended otherwise"
             )

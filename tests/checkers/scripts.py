@@ -8,6 +8,8 @@
 9-9   d    drain done=1 done_entries=7
 3-6   c/w1 dequeue 1 entry=7 value=2      given out for the second time
 9-9x  d    drain tasks=3
+3-6   c/w1 execute 1 error=9      died of error 9
+3-6   p    get_result 1 as=1 value=7     invoked with value 1, ended with 7
 7     nemesis kill fault=0 phase=landed
 """
 
@@ -40,6 +42,9 @@ class Op:
     eta: int = 0
     outcome: int = 0
     value: int = -1
+    #: `as`: the value that it was invoked with.
+    begun_as: int = 0
+    error: int = 0
     tasks: tuple[int, ...] = ()
     done: tuple[int, ...] | None = None
     done_entries: tuple[int, ...] = ()
@@ -66,6 +71,8 @@ def parse(text: str) -> list[Op]:
                 fields["outcome"] = log.PHASES.index(value)
             elif key == "fault":
                 fields["value"] = int(value)
+            elif key == "as":
+                fields["begun_as"] = int(value)
             else:
                 fields[key] = float(value) if key == "priority" else int(value)
         ops.append(
@@ -92,12 +99,12 @@ def build(ops: Iterable[Op], dropped: int = 0, warnings: tuple[str, ...] = ()) -
             events.append((op.start, op.process, log.INFO, f, {"value": op.value, "outcome": op.outcome}))
             continue
         takes = f in (log.DEQUEUE, log.READ_SCHEDULE, log.DRAIN)
-        asked: dict[str, Any] = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome}
+        asked: dict[str, Any] = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome, "value": op.begun_as}
         about = {"task": op.task, "entry": op.entry}
         events.append((op.start, op.process, log.INVOKE, f, asked if takes else {**asked, **about}))
         if op.end is not None:
             told = {**about, "outcome": op.outcome, "tasks": op.tasks, "done": op.done}
-            told |= {"done_entries": op.done_entries, "value": max(op.value, 0)}
+            told |= {"done_entries": op.done_entries, "value": max(op.value, 0), "error": op.error}
             events.append((op.end, op.process, op.how, f, told))
     # Stable: a process that ends one operation and invokes the next at one instant did so in that order.
     for time, process, type_, f, fields in sorted(events, key=lambda event: event[0]):

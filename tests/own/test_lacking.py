@@ -33,6 +33,7 @@ def test_what_a_class_leaves_out_is_known_before() -> None:
     assert why_not(SCENARIOS["worker-crash"], alone) is None
     assert "needs priority" in str(why_not(SCENARIOS["priority-backlog"], alone))
     assert "needs schedule" in str(why_not(SCENARIOS["scheduler-crash"], alone))
+    assert "needs results" in str(why_not(SCENARIOS["results"], alone))
     none = resolve(own("NoResults"))
     assert {why_not(scenario, none) for scenario in SCENARIOS.values()} == {none.unfit}
     assert "Huey asks peek_data" in none.unfit
@@ -101,6 +102,8 @@ def test_what_turns_out_not_to_be_implemented_is_noted(tmp_path: Path) -> None:
         ({"peek_many"}, set(), ["Huey asks peek_data"]),
         ({"read_schedule"}, set(), []),
         ({"read_schedule", "add_to_schedule"}, {"schedule"}, ["add_to_schedule and read_schedule of mine"]),
+        ({"put_data"}, {"schedule"}, []),
+        ({"put_data"}, {"results"}, ["put_data of mine is not implemented"]),
         ({"priority"}, {"priority"}, ["let the class say priority = False"]),
         ({"priority"}, {"schedule"}, []),
     ],

@@ -59,5 +59,28 @@ def test_the_huey_that_is_installed_counts_too(monkeypatch: pytest.MonkeyPatch) 
     assert {"steady", "worker-crash"} <= {*names.split(", ")} and why.startswith("Hueys before 3.3.2")
 
 
+@pytest.mark.parametrize(
+    ("backend", "scenario", "huey", "left_out"),
+    [
+        ("redis", "expiry", "2.3.0", "tasks that expire, which Hueys before 2.4.0"),
+        ("redis", "timeouts", "2.6.0", "tasks with a time-out, which Hueys before 3.0.0"),
+        ("redis", "timeouts", "3.0.0", None),
+        ("redis", "results", "2.3.0", None),
+    ],
+)
+def test_a_huey_is_not_asked_for_what_it_does_not_have_yet(
+    backend: str, scenario: str, huey: str, left_out: str | None
+) -> None:
+    why = why_not_with(SCENARIOS[scenario], resolve(backend), huey)
+    assert (why is None) if left_out is None else (left_out in str(why))
+
+
+def test_a_backend_with_a_huey_of_its_own_is_asked_what_that_one_has() -> None:
+    session = Session(Options(("cluster-legacy",), runtime="local"))
+    legacy = session.backends[0]
+    assert "Hueys before 2.4.0" in str(session.why_not(SCENARIOS["expiry"], legacy))
+    assert session.why_not(SCENARIOS["retries"], legacy) is None
+
+
 def _run_with(session: Session, backend: Backend, left_out: LeftOut) -> list[str]:
     return [name for name, one in sorted(SCENARIOS.items()) if [*session.versions_for(one, backend, left_out)]]
