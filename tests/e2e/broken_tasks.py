@@ -1,4 +1,4 @@
-"""Storages and Hueys that break what Huey promises of tasks beyond running them, each in one way, at every n-th call."""
+"""Storages and Hueys that break what Huey promises of tasks beyond running them: each in one way, every n-th time."""
 
 # Huey has no type hints: its classes are Any to mypy.
 # mypy: disallow-subclassing-any=False

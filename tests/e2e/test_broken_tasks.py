@@ -36,4 +36,5 @@ def test_a_broken_one_is_convicted_of_just_that_and_its_sound_parent_is_not(tmp_
         "--huey-runtime=local",
     )
     found = {backend: anomalies(verdict) for (_, backend), verdict in job.verdicts().items()}
-    assert found == {**dict.fromkeys(sound, set()), **{name: {one} for name, one in broken.items()}}, job.output
+    expected = {name: {anomaly} for name, anomaly in broken.items()}
+    assert found == {**{name: set() for name in sound}, **expected}, job.output
