@@ -29,8 +29,8 @@ def check(history: History, context: Context) -> CheckResult:
 
     - `wrong_result`: a get that ended `ok` with a value that no `put_result` of this task, begun before the get's end,
       has. (A task among the dead letters has an error that no body raised.)
-    - `repeated_result`: where reading takes it away, a value that two gets took; or that a get saw which began after
-      another one had taken it.
+    - `repeated_result`: where reading takes it away, a value of this task that two gets took; or that a get saw which
+      began after another one had taken it.
     - `missing_result`: a get that found nothing, though the task's `complete` (done or failed) had ended `ok`
       before it looked, and nobody who can have taken the result had asked for it before the get's end. A get that
       waited looked PATIENCE_NS before its end or later. None is not stored, so it is no result.
@@ -77,7 +77,7 @@ def check(history: History, context: Context) -> CheckResult:
         add("wrong_result", int(ops.task[row]), [row, put], f"{ops.by(row)} got {whose}")
 
     # -------- once
-    once = got[np.isin(ops.task[got], goes)]
+    once = got[right & np.isin(ops.task[got], goes)]
     values, of = np.unique(ended_as[once], return_inverse=True)
     took = begun_as[once] == 1
     taken_ns = np.full(len(values), FOREVER, dtype=np.int64)

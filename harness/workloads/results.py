@@ -81,7 +81,7 @@ class Results(OneTask):
             large_bytes: Annotated[int, Field(ge=1, le=16_000_000)] = Field(300_000, description="how large that is")
             errors: Share = Field(0.1, description="share of tasks that end in an error")
             nothing: Share = Field(0.05, description="share of tasks that return None, which Huey does not store")
-            wait: Duration = Field(10.0, description="how long a producer waits for one result")
+            wait: Duration = Field(6.0, description="how long a producer waits for one result")
             takes: tuple[Duration, Duration] = Field((0.0, 0.004), description="shortest and longest task")
 
         return ResultsSpec

@@ -23,10 +23,10 @@ class _Counting:
         self._calls = itertools.count(1)
         self._lock = threading.Lock()
 
-    def nth(self) -> bool:
+    def nth(self, every: int = EVERY) -> bool:
         """Whether it is time to break the rule."""
         with self._lock:
-            return next(self._calls) % EVERY == 0
+            return next(self._calls) % every == 0
 
 
 # ---------------------------------------------------------------- results
@@ -53,7 +53,8 @@ class ForgetsResults(_Counting, PriorityRedisStorage):
     """Acknowledges a result and forgets it."""
 
     def put_data(self, key: Any, value: bytes, is_result: bool = False) -> None:
-        if not (is_result and self.nth()):
+        # Seldom: each one is waited for until the time is up.
+        if not (is_result and self.nth(30)):
             super().put_data(key, value, is_result)
 
 
