@@ -24,8 +24,8 @@ def check(history: History, context: Context) -> CheckResult:
 
     Of tasks with an `ask_result` (`value` 1: reading takes it away; 0: it stays). `put_result` is what a body was about
     to return, an error included; its `value` tells it from all others. A `get_result` is invoked with `value` 1
-    where it takes the result, 0 where it only looks; it ends `ok` with the `value` that it got, `fail` where it found
-    nothing.
+    where it takes the result, 0 where it only looks; it ends `ok` with the `value` that it got, `fail` without an error
+    where it found nothing.
 
     - `wrong_result`: a get that ended `ok` with a value that no `put_result` of this task, begun before the get's end,
       has. (A task among the dead letters has an error that no body raised.)
@@ -93,7 +93,9 @@ def check(history: History, context: Context) -> CheckResult:
     stored, stored_ns, stored_by = _stored(ops, completes, ops.task[puts])
     takers = gets[takes & (ops.how[gets] != log.FAIL) & np.isin(ops.task[gets], goes)]
     taking_ns = _earliest(ops, stored, takers, ops.start_ns[takers])
-    empty = _about(ops, gets[ops.how[gets] == log.FAIL], stored)
+    # One that ended with an error, a refused connection say, has taken nothing, and says nothing of what there is.
+    said_empty = (ops.how[gets] == log.FAIL) & (history.error[ops.end[gets]] == log.E_NONE)
+    empty = _about(ops, gets[said_empty], stored)
     place = np.searchsorted(stored, ops.task[empty])
     looked_ns = np.maximum(ops.start_ns[empty], ops.end_ns[empty] - PATIENCE_NS)
     missing = (stored_ns[place] < looked_ns) & (taking_ns[place] > ops.end_ns[empty])

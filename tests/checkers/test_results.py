@@ -51,6 +51,7 @@ CASES = {
         [],
     ),
     "nothing there": (DONE + "7-8x g get_result 1 as=1", ["missing_result"]),
+    "nobody was there to be asked": (DONE + "7-8x g get_result 1 as=1 error=3", []),
     "nothing there yet": (DONE + "5-8x g get_result 1 as=1", []),
     "nothing there for who waited long after": (DONE + f"5-{LATE}x g get_result 1 as=1", ["missing_result"]),
     "nobody knows what was there": (DONE + "7-8? g get_result 1 as=1", []),
