@@ -219,6 +219,18 @@ class Progress:
         """Acknowledged tasks without an outcome yet."""
         return len(self._acknowledged - self._done)
 
+    def all_done(self) -> bool:
+        """Whether every acknowledged task has an outcome.
+
+        Asked twice: the logs are read one after the other, and a task's end may be read before what it handed over in
+        another log. That was written first, so that the second reading sees it.
+        """
+        with self._lock:
+            if self.outstanding:
+                return False
+            self._read()
+            return not self.outstanding
+
     def idle_since(self, since_ns: int) -> bool:
         """Whether every worker asked for work after `since_ns` and was told that there is none, and holds nothing.
 

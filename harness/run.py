@@ -117,13 +117,13 @@ def perform(
 
 def _finish(plan: Plan, progress: Progress, nemesis: Nemesis, watch: Callable[..., bool]) -> None:
     """All is submitted: until every fault is healed, then until all is done or nobody finds any more work."""
-    watch("last faults", lambda: nemesis.over or progress.outstanding == 0, plan.scenario.liveness.drain)
+    watch("last faults", lambda: nemesis.over or progress.all_done(), plan.scenario.liveness.drain)
     nemesis.give_up("the workload was over before its moment came")
     watch("healing", lambda: nemesis.over, plan.scenario.liveness.drain)
     quiet_from_ns = time.monotonic_ns()
     watch(
         "draining",
-        lambda: progress.outstanding == 0 or progress.idle_since(quiet_from_ns),
+        lambda: progress.all_done() or progress.idle_since(quiet_from_ns),
         plan.scenario.liveness.drain,
     )
 

@@ -93,7 +93,8 @@ def record_perform(huey: Any, recorder: Recorder) -> None:
                 asking.write(FAIL, DEQUEUE, error=code)
             raise
         in_doubt = again or attempts.unanswered > 0
-        for part, own, lane in parts:
+        # What a task's end hands over is known before that end is, or who reads along takes the run to be done.
+        for part, own, lane in reversed(parts):
             _write(own, part.ended(answer), part, lane)
         if asking is not None:
             _claimed(asking, answer, in_doubt, huey)

@@ -41,7 +41,7 @@ class Notes:
             write(OK, f, task, value=value, eta=eta)
 
     @contextmanager
-    def span(self, f: int, task: int, value: int = 0) -> Iterator[Span]:
+    def span(self, f: int, task: int, value: int = 0, eta: int = 0) -> Iterator[Span]:
         """An operation that begins and ends with the block, under a name of its own: what it encloses is told too."""
         span = Span(value)
         if self._recorder is None:
@@ -49,7 +49,7 @@ class Notes:
             return
         write = self._recorder.part("notes").write
         attempts.unanswered = 0
-        write(INVOKE, f, task, value=value)
+        write(INVOKE, f, task, value=value, eta=eta)
         try:
             yield span
         except BaseException as error:

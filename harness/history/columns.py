@@ -178,9 +178,9 @@ class HistoryBuilder:
 # ---------------------------------------------------------------- names of processes
 
 _SUFFIX = re.compile(r"\.[0-9]+\Z")
-#: What a worker does beside its first operation (names: `agents.acknowledged`). What the server did in that step is no
-#: doing of his: all of it is one more worker.
-_PART = re.compile(r"/next\Z|/also/[0-9]+\Z|(?<=/server)/[0-9]+\Z")
+#: What a worker does beside its first operation (names: `agents.acknowledged`, `agents.notes`). What the server did in
+#: that step is no doing of his: all of it is one more worker.
+_PART = re.compile(r"/next\Z|/notes\Z|/also/[0-9]+\Z|(?<=/server)/[0-9]+\Z")
 
 
 def is_nemesis(process: str) -> bool:

@@ -56,8 +56,11 @@ class Notes(Protocol):
     def ask(self, f: int, task: int, value: int = 0, eta: int = 0) -> None:
         """Say what is asked of a task: one of `log.ASK_…`."""
 
-    def span(self, f: int, task: int, value: int = 0) -> AbstractContextManager[Span]:
-        """An operation that begins and ends with the block. It ends `ok`, or as the error says (agents/errors.py)."""
+    def span(self, f: int, task: int, value: int = 0, eta: int = 0) -> AbstractContextManager[Span]:
+        """An operation that begins and ends with the block. It ends `ok`, or as the error says (agents/errors.py).
+
+        `eta`: of what it does, when that is to end or to take effect; monotonic nanoseconds.
+        """
 
     def number_of(self, task: Any) -> int:
         """The number of a Huey task."""
