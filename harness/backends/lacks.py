@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 #: The two that every storage has are not among these: without them there is no queue.
 SCHEDULE_METHODS = ("add_to_schedule", "read_schedule")
-#: Huey stores what a task returns, and what it died of; and asks whether there is anything yet for who waits.
-RESULT_METHODS = ("put_data", "pop_data", "has_data_for_key")
+#: Huey stores what a task returns, and what it died of; asks whether there is anything yet for who waits; counts the
+#: members of chords, in versions that have these.
+RESULT_METHODS = ("put_data", "pop_data", "has_data_for_key", "incr")
 REVOCATION_METHODS = ("peek_data", "peek_many")
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import os
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from harness.backends import BACKENDS, PRIORITY, RESULTS, SCHEDULE, USUAL, Backend
@@ -61,10 +62,12 @@ def _not_there(storage: type) -> frozenset[str]:
     """What the storage does not implement of what Huey can do without."""
     from huey.storage import BaseStorage
 
-    def lacks(methods: tuple[str, ...]) -> bool:
-        return any(vars(BaseStorage)[one] is getattr(storage, one) for one in methods)
+    def missing(methods: Collection[str]) -> bool:
+        # A Huey that has no such method yet asks for none.
+        return any(vars(BaseStorage).get(one, NotImplemented) is getattr(storage, one, None) for one in methods)
 
-    return (SCHEDULE if lacks(SCHEDULE_METHODS) else frozenset()) | (RESULTS if lacks(RESULT_METHODS) else frozenset())
+    schedule = SCHEDULE if missing(SCHEDULE_METHODS) else frozenset[str]()
+    return schedule | (RESULTS if missing(RESULT_METHODS) else frozenset())
 
 
 def _load(name: str) -> Any:

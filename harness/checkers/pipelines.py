@@ -7,16 +7,23 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
-from harness.checkers.handing import asked_results, count, givers, last_of, least, returned, rows_about, values
+from harness.checkers.handing import (
+    Findings,
+    asked_results,
+    count,
+    givers,
+    last_of,
+    least,
+    returned,
+    rows_about,
+    values,
+)
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
-from harness.checkers.strikes import Strikes
 from harness.history import log
 from harness.history.columns import History
-from harness.verdict import CheckResult, Finding, Validity
+from harness.verdict import CheckResult, Validity
 
 ANOMALIES = ("out_of_turn", "after_failure", "wrong_value", "handed_over_twice", "not_handed_over")
-#: How many operations of one finding are named.
-EVIDENCE_MAX = 8
 
 
 @CHECKERS.register("pipelines")
@@ -24,8 +31,8 @@ def check(history: History, context: Context) -> CheckResult:
     """The members of a chain run one after the other, each handed over once, with what the one before returned.
 
     `ask_pipeline` of a task names, as its value, the task whose successor it is; `ask_result` what a task is to return;
-    `receive` what a body was given. A body returned if its `execute` ended without an error. A task is handed over by an
-    `enqueue` or `schedule` of a worker who had last taken its predecessor. Then, of each successor:
+    `receive` what a body was given. A body returned if its `execute` ended without an error. A task is handed over by
+    an `enqueue` or `schedule` of a worker who had last taken its predecessor. Then, of each successor:
 
     - `out_of_turn`: a body of it begins before any body of its predecessor has returned;
     - `after_failure`: the same, where none ever returned and the predecessor was completed with another outcome than
@@ -63,30 +70,25 @@ def check(history: History, context: Context) -> CheckResult:
     handed = puts[givers(ops)[puts] == before[np.searchsorted(members, ops.task[puts])]]
     handed_times = count(members, ops.task[handed])
 
-    findings = _Findings(ops, context)
-    early = begun_ns < good_ns
-    for i in np.flatnonzero(early).tolist():
-        failed = good_ns[i] == FOREVER and bool(ended_otherwise[i])
-        how = "which did not succeed" if failed else "before that had returned"
-        mine = rows_about(ops, int(members[i]), log.EXECUTE)[:1]
-        others = rows_about(ops, int(before[i]), log.EXECUTE, log.COMPLETE)
-        findings.add(
-            "after_failure" if failed else "out_of_turn", int(members[i]), [*mine, *others], f"began after {{}}, {how}"
-            if failed else f"began {how}: {{}}", int(before[i]),
-        )  # fmt: skip
+    findings = Findings(ops, context)
+    for i in np.flatnonzero(begun_ns < good_ns).tolist():
+        task, other = int(members[i]), int(before[i])
+        rows = [*rows_about(ops, task, log.EXECUTE)[:1], *rows_about(ops, other, log.EXECUTE, log.COMPLETE)]
+        if good_ns[i] == FOREVER and ended_otherwise[i]:
+            findings.add("after_failure", (task,), rows, f"task {task}: began, though task {other} did not succeed")
+        else:
+            findings.add("out_of_turn", (task,), rows, f"task {task}: began before task {other} had returned")
     for task, rows, how in _wrong_values(history, ops, dict(zip(members.tolist(), before.tolist(), strict=True))):
-        findings.add("wrong_value", task, rows, how, int(before[np.searchsorted(members, task)]))
+        findings.add("wrong_value", (task,), rows, f"task {task}: {how}")
     for i in np.flatnonzero(handed_times > np.maximum(done_times, 1)).tolist():
-        mine = handed[ops.task[handed] == members[i]].tolist()
-        how = f"handed over {len(mine)} times by {{}}, which was completed {done_times[i]} times"
-        findings.add("handed_over_twice", int(members[i]), mine, how, int(before[i]))
+        task, rows = int(members[i]), handed[ops.task[handed] == members[i]].tolist()
+        how = f"handed over {len(rows)} times by task {before[i]}, which was completed {done_times[i]} times"
+        findings.add("handed_over_twice", (task,), rows, f"task {task}: {how}")
     for i in np.flatnonzero(done_surely & (tried == 0)).tolist():
-        others = rows_about(ops, int(before[i]), log.EXECUTE, log.COMPLETE)
-        findings.add("not_handed_over", int(members[i]), others, "nobody enqueued it, and {} is done", int(before[i]))
-    counts = {name: sum(one.anomaly == name for one in findings.found) for name in ANOMALIES}
-    return CheckResult(
-        "pipelines", Validity.INVALID if findings.found else Validity.VALID, counts, tuple(findings.found)
-    )
+        rows = rows_about(ops, int(before[i]), log.EXECUTE, log.COMPLETE)
+        how = f"task {members[i]}: nobody enqueued it, and task {before[i]} is done"
+        findings.add("not_handed_over", (int(members[i]),), rows, how)
+    return findings.result("pipelines", ANOMALIES)
 
 
 def _wrong_values(history: History, ops: Operations, before: dict[int, int]) -> Iterable[tuple[int, list[int], str]]:
@@ -104,23 +106,6 @@ def _wrong_values(history: History, ops: Operations, before: dict[int, int]) -> 
         expected = due.get(before[task])
         ended = ops.end[body] != NOWHERE
         if expected is not None and any(value[row] != expected for row in rows):
-            yield task, [body, *rows], "was given something else than was to be returned by {}"
+            yield task, [body, *rows], f"was given something else than task {before[task]} was to return"
         elif len(rows) > 1 or (ended and not rows):
-            yield task, [body, *rows], f"was given {len(rows)} values instead of the one of {{}}"
-
-
-class _Findings:
-    """Collects findings about successors, each with the faults that its evidence overlaps."""
-
-    def __init__(self, ops: Operations, context: Context) -> None:
-        self._ops = ops
-        self._strikes = Strikes(ops, context)
-        self.found: list[Finding] = []
-
-    def add(self, anomaly: str, task: int, rows: list[int], how: str, predecessor: int) -> None:
-        """`how` says it of the task, with {} for its predecessor."""
-        rows = rows[:EVIDENCE_MAX]
-        faults = frozenset[int]().union(*(self._strikes.on_operation(row) for row in rows))
-        events = tuple(sorted({event for row in rows for event in self._ops.events(row)}))
-        summary = f"task {task}: {how.format(f'task {predecessor}')}"
-        self.found.append(Finding(anomaly, (task,), events, summary, faults=tuple(sorted(faults))))
+            yield task, [body, *rows], f"was given {len(rows)} values instead of the one of task {before[task]}"

@@ -46,6 +46,12 @@ def test_a_huey_that_stands_still_is_not_run(backend: str, scenario: str, huey: 
     assert why is None or ("before 3.3.2" in why and "docs/found.md" in why)
 
 
+@pytest.mark.parametrize(("huey", "runs"), [("2.5.5", False), ("3.0.0", True)])
+def test_a_workload_is_not_asked_of_a_huey_that_does_not_have_it(huey: str, runs: bool) -> None:
+    why = why_not_with(SCENARIOS["chords"], resolve("redis"), huey)
+    assert why == (None if runs else "its workload chords needs Huey 3.0.0, and this is 2.5.5")
+
+
 def test_the_huey_that_is_installed_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     session = Session(Options(("file",), runtime="local"))
     (file,) = session.backends
