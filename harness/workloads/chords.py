@@ -141,7 +141,7 @@ class Chords:
         if item.how == "revoked":
             odd = item.members[item.odd]
             with notes.span(log.REVOKE, notes.number_of(odd)):
-                huey.revoke(odd)
+                huey.revoke_by_id(odd.id)  # the task itself was made under another id, and would revoke that
         huey.enqueue(chord(list(members), item.callback))
         if item.how == "empty":
             for member in item.members:
