@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.history import log
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.payloads import digest, payload
 from harness.workloads.plain import work
 
@@ -36,7 +36,7 @@ class Chord:
     odd: int
 
 
-class Chords:
+class Chords(OneTask):
     """Tasks with a callback, which is run once with what all of them returned."""
 
     @functools.cached_property

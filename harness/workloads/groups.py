@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.history import log
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.payloads import digest, payload
 from harness.workloads.plain import work
 
@@ -26,7 +26,7 @@ class Group:
     patience_s: float
 
 
-class Groups:
+class Groups(OneTask):
     """Tasks that are enqueued together, whose results are then waited for."""
 
     @functools.cached_property
@@ -42,7 +42,7 @@ class Groups:
             """Tasks that are enqueued together, whose results are then waited for."""
 
             requires: ClassVar[frozenset[str]] = frozenset({"results"})
-            since: ClassVar[str] = "3.0.0"
+            since: ClassVar[tuple[str, str]] = ("3.0.0", "groups")
 
             kind: Literal["groups"]
             members: Annotated[int, Field(ge=1, le=100)] = Field(4, description="members of a group")

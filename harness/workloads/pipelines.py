@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.history import log
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.payloads import digest, payload
 from harness.workloads.plain import work
 
@@ -32,7 +32,7 @@ class Pipeline:
     returns: tuple[str | None, ...]
 
 
-class Pipelines:
+class Pipelines(OneTask):
     """Chains of tasks: each begins when the one before has returned, and is given what that returned."""
 
     @functools.cached_property

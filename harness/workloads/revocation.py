@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from harness.history import log
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.plain import work
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Revoked:
     how: Way
 
 
-class Revocation:
+class Revocation(OneTask):
     """Tasks that are revoked before they are enqueued, while they wait or run; and some that are not."""
 
     @functools.cached_property
