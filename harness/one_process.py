@@ -18,7 +18,7 @@ class OneProcessStage(Stage):
             {"agent": producer, "go": str(self._go), "producer": job} for producer, job in self._producer_jobs()
         ]
         options = consumer_options(self._plan.scenario, workers=consumers.count * consumers.workers)
-        job = {"consumer": options, "producers": producers}
+        job = {"consumer": options, "period_s": self._plan.scenario.period_s, "producers": producers}
         self.consumers[name] = self._node("one_process", name, FIRST_INDEX, self._consumers_go, job)
         return self
 

@@ -31,6 +31,8 @@ class _Worker:
     found_nothing_from_ns: int = 0
     #: Whether it has an enqueue open.
     enqueues: bool = False
+    #: Of a scheduler: when it last asked for what is due.
+    looked_ns: int = 0
     #: Of a scheduler: tasks that it took from the schedule and has not enqueued yet.
     batch: int = 0
 
@@ -107,6 +109,9 @@ class Progress:
                     self._count_queued(record.task, self._put, self._taken, 1)
                 self._acknowledged.add(record.task)
                 self.acknowledged = len(self._acknowledged)
+        elif record.f == log.READ_SCHEDULE:
+            if record.type == log.INVOKE:
+                worker.looked_ns = record.time
         elif record.f == log.COMPLETE:
             if record.type in (log.OK, log.INFO):
                 worker.holds = False
@@ -248,6 +253,15 @@ class Progress:
         return bool(live) and all(
             worker.found_nothing_from_ns > since_ns and not worker.holds and not worker.batch for worker in live
         )
+
+    def schedulers_looked(self, since_ns: int) -> bool:
+        """Whether every scheduler has begun to look after `since_ns`: all that earlier looks found is in the queue."""
+        looked: dict[str, int] = {}
+        for path, worker in tuple(self._workers.items()):
+            if worker.looked_ns:
+                agent = self._tails[path].name.partition("/")[0]
+                looked[agent] = max(looked.get(agent, 0), worker.looked_ns)
+        return bool(looked) and all(one > since_ns for one in looked.values())
 
     def close(self) -> None:
         """Close the files."""

@@ -26,7 +26,7 @@ from harness.history.merge import read_run
 from harness.nemesis import Nemesis
 from harness.one_process import OneProcessStage
 from harness.plan import Plan, load_plan
-from harness.progress import Progress
+from harness.progress import SCHEDULER_NS, Progress
 from harness.protocols import FaultRecord, HarnessError, Runtime, Topology
 from harness.sampler import Sampler
 from harness.stage import Stage
@@ -93,6 +93,11 @@ def perform(
                 raise HarnessError(f"producers were not done within {_workload_timeout_s(plan):.0f} s")
             if plan.scenario.consumers.start == "after-producers":
                 stage.go_consumers()
+            if plan.scenario.period_s is not None:
+                stage.end_periods()
+                over_ns = time.monotonic_ns()
+                # Of a consumer that is struck no look is to be had: what it may have enqueued is waited for below.
+                watch("last periods", lambda: progress.schedulers_looked(over_ns), SCHEDULER_NS / 1e9)
             _finish(plan, progress, nemesis, watch)
             tell("draining", progress.acknowledged, progress.completed, plan.tasks, ())
             stage.stop_consumers()

@@ -228,6 +228,11 @@ class WorkloadSpec(Model):
         """Tasks of one item that is submitted: 1, or as many as a chord has, say. Those of an item are never parted."""
         return 1
 
+    @property
+    def period_s(self) -> float | None:
+        """How often consumers' schedulers enqueue what is periodic; None where nothing is."""
+        return None
+
 
 class Consumers(Model):
     """The consumers of a run: how many processes, with how many workers each, of which kind."""
@@ -332,6 +337,11 @@ class ScenarioBase(Model):
     def workloads(self) -> tuple[WorkloadSpec, ...]:
         """All that is submitted, by producers of each."""
         return (self.workload, *self.beside)
+
+    @property
+    def period_s(self) -> float | None:
+        """How often consumers' schedulers enqueue what is periodic; None where nothing is."""
+        return next((one.period_s for one in self.workloads if one.period_s is not None), None)
 
     @property
     def possible_faults(self) -> list[FaultSpec]:

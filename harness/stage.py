@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import clocks
+from harness.agents.notes import OVER
 from harness.backends import QUEUE
 from harness.environments import Environment
 from harness.faults import Scene
@@ -44,7 +45,7 @@ def consumer_options(scenario: Scenario, workers: int | None = None) -> dict[str
     options: dict[str, Any] = {
         "workers": workers or consumers.workers,
         "worker_type": consumers.worker_type,
-        "periodic": False,
+        "periodic": scenario.period_s is not None,
     }
     if consumers.health_check is not None:
         options["health_check_interval"] = consumers.health_check
@@ -96,7 +97,8 @@ class Stage:
         options = consumer_options(self._plan.scenario)
         program = "greenlet_consumer" if options["worker_type"] == "greenlet" else "consumer"
         for name in self._plan.consumers:
-            self.consumers[name] = self._node(program, name, index, self._consumers_go, {"consumer": options})
+            job = {"consumer": options, "period_s": self._plan.scenario.period_s}
+            self.consumers[name] = self._node(program, name, index, self._consumers_go, job)
             index += 1
         self._drainer = self._node("drain", "drain", index, self._drain_go, {})
         self._enter_proxies()
@@ -153,6 +155,10 @@ class Stage:
         """Consumers that were held back begin."""
         self._consumers_go.touch()
         self._wait_working()
+
+    def end_periods(self) -> None:
+        """What is periodic ends: a scheduler that looks from now on enqueues nothing of it."""
+        (self._history / OVER).touch()
 
     def producers_done(self, struck: Collection[str] = ()) -> bool:
         """Whether all producers have ended, and none of them by a fault that will start it again.

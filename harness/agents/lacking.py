@@ -7,7 +7,7 @@ from typing import Any
 
 #: What Huey calls beside `enqueue` and `dequeue` for what workloads do; `harness.backends.lacks` says who needs it.
 METHODS = (
-    *("peek_data", "peek_many", "put_data", "pop_data", "has_data_for_key", "incr"),
+    *("peek_data", "peek_many", "put_data", "pop_data", "has_data_for_key", "incr", "put_if_empty"),
     *("add_to_schedule", "read_schedule"),
 )
 #: A note is an empty file of this name, and what is lacking behind it.

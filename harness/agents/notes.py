@@ -12,6 +12,9 @@ from harness.agents.logs import Recorder
 from harness.agents.numbers import number_of_id
 from harness.history.log import FAIL, INVOKE, OK
 
+#: The file, in the folder of logs, by which a run says that what is periodic is over.
+OVER = "over"
+
 
 @dataclass
 class Span:
@@ -32,6 +35,11 @@ class Notes:
         """The number of the task whose body the calling thread runs."""
         assert self._recorder is not None
         return self._recorder.task
+
+    @property
+    def over(self) -> bool:
+        """Whether the run asks for nothing more."""
+        return self._recorder is not None and (self._recorder.folder / OVER).exists()
 
     def ask(self, f: int, task: int, value: int = 0, eta: int = 0) -> None:
         """Say what is asked of a task."""

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.agents.consumer import consume
 from harness.agents.drain import TIMEOUT_S, drain
-from harness.agents.hearing import run_consumer
 from harness.agents.logs import Recorder, next_incarnation
 from harness.agents.producer import produce
 from harness.agents.setup import open_huey, read_orders, wait_for_go
@@ -57,7 +57,7 @@ def main() -> None:
     for job in jobs:
         threading.Thread(target=run, args=(job,), name=job["agent"], daemon=True).start()
     wait_for_go(orders)
-    run_consumer(huey, recorder, orders["consumer"])
+    consume(huey, recorder, orders)
     out = Recorder(folder, "drain", next_incarnation(folder, "drain")).log
     drain(huey, out, TIMEOUT_S)
     out.close()

@@ -15,11 +15,12 @@ from harness.registry import Registry
 Order = Literal["priority-fifo", "priority", "fifo", "none"]
 
 
-#: What workloads may need: a schedule and results, which every storage of Huey's has that hands out anything, and
+#: What workloads may need: a schedule, results and locks, which every storage of Huey's has that hands out anything, and
 #: priorities.
 SCHEDULE = frozenset({"schedule"})
 RESULTS = frozenset({"results"})
-USUAL = SCHEDULE | RESULTS
+LOCKS = frozenset({"locks"})
+USUAL = SCHEDULE | RESULTS | LOCKS
 PRIORITY = USUAL | {"priority"}
 
 

@@ -12,7 +12,7 @@ Order, as huey/storage.py has it:
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, Backend, Halt
-from harness.backends.stock import DELIVERY_PROMISES, INTERRUPTED, ORDER_PROMISES, OWN_CLOCK
+from harness.backends.stock import DELIVERY_PROMISES, EACH_ENQUEUES, INTERRUPTED, ORDER_PROMISES, OWN_CLOCK, OWNERLESS
 from harness.protocols import KnownLimit
 
 _FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, FileStorage.dequeue)"
@@ -71,6 +71,8 @@ def _in_flight(popped: str, batch: str) -> tuple[KnownLimit, ...]:
         KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
         KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", batch, "scheduler-crash"),
         OWN_CLOCK,
+        OWNERLESS,
+        EACH_ENQUEUES,
     )
 
 

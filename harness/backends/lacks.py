@@ -9,6 +9,8 @@ SCHEDULE_METHODS = ("add_to_schedule", "read_schedule")
 #: Huey stores what a task returns, and what it died of; asks whether there is anything yet for who waits; counts the
 #: members of chords, in versions that have these.
 RESULT_METHODS = ("put_data", "pop_data", "has_data_for_key", "incr")
+#: Who locks puts a key if it is not there yet; what is put can be deleted wherever there are results.
+LOCK_METHODS = ("put_if_empty",)
 REVOCATION_METHODS = ("peek_data", "peek_many")
 
 
@@ -31,6 +33,9 @@ def why_unknown(lacking: Collection[str], requires: Collection[str], name: str) 
     storing = [one for one in RESULT_METHODS if one in lacking]
     if storing and "results" in requires:
         reasons.append(f"its workload needs results, and {' and '.join(storing)} of {name} is not implemented")
+    locking = [one for one in LOCK_METHODS if one in lacking]
+    if locking and "locks" in requires:
+        reasons.append(f"its workload needs locks, and {' and '.join(locking)} of {name} is not implemented")
     if "priority" in requires and "priority" in lacking:
         reasons.append(
             f"its workload needs priorities, and enqueue of {name} implements none: let the class say priority = False"

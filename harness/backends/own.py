@@ -14,8 +14,8 @@ import sys
 from collections.abc import Collection
 from typing import Any
 
-from harness.backends import BACKENDS, PRIORITY, RESULTS, SCHEDULE, USUAL, Backend
-from harness.backends.lacks import RESULT_METHODS, SCHEDULE_METHODS, why_unfit
+from harness.backends import BACKENDS, LOCKS, PRIORITY, RESULTS, SCHEDULE, USUAL, Backend
+from harness.backends.lacks import LOCK_METHODS, RESULT_METHODS, SCHEDULE_METHODS, why_unfit
 from harness.protocols import HarnessError
 from harness.registry import did_you_mean
 
@@ -66,8 +66,8 @@ def _not_there(storage: type) -> frozenset[str]:
         # A Huey that has no such method yet asks for none.
         return any(vars(BaseStorage).get(one, NotImplemented) is getattr(storage, one, None) for one in methods)
 
-    schedule = SCHEDULE if missing(SCHEDULE_METHODS) else frozenset[str]()
-    return schedule | (RESULTS if missing(RESULT_METHODS) else frozenset())
+    needs = ((SCHEDULE, SCHEDULE_METHODS), (RESULTS, RESULT_METHODS), (LOCKS, LOCK_METHODS))
+    return frozenset[str]().union(*(capability for capability, methods in needs if missing(methods)))
 
 
 def _load(name: str) -> Any:

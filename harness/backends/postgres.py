@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from harness.backends import BACKENDS, PRIORITY, Backend
-from harness.backends.stock import ORDER_PROMISES, OWN_CLOCK
+from harness.backends.stock import EACH_ENQUEUES, ORDER_PROMISES, OWN_CLOCK, OWNERLESS
 from harness.protocols import KnownLimit, Promise
 
 _POPPED = (
@@ -50,6 +50,8 @@ BACKENDS.register("postgres")(
             KnownLimit("pop-reply-lost", "lost_in_flight", "node-restart", _REPLY, "primary-restart"),
             KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY, "replies-lost"),
             OWN_CLOCK,
+            OWNERLESS,
+            EACH_ENQUEUES,
         ),
         # Without these libpq waits for an answer for as long as TCP takes to give up (tcp(7), tcp_retries2: a quarter
         # of an hour). Five seconds are what redis-py waits; the first is in seconds, the second in milliseconds.

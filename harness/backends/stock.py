@@ -48,6 +48,14 @@ _REFUSED = (
     "all that a server refuses then (OOM, BUSY, MISCONF) is gone; and what a worker has taken is gone when what "
     "Huey.execute asks before it runs it (huey/api.py, is_revoked) is refused"
 )
+_OWNERLESS = (
+    "TaskLock puts a key that names nobody, and has no lifetime unless told so (huey/api.py, TaskLock.acquire); only "
+    "its holder deletes it, or an operator (Huey.flush_locks; huey_consumer --flush-locks)"
+)
+_EACH = (
+    "Scheduler.enqueue_periodic_tasks (huey/consumer.py) enqueues a new task with an id of its own, and asks nobody "
+    "whether another consumer has done so: all but one are to be started with --no-periodic (Huey docs: consumer)"
+)
 _ASYNC = (
     "Redis acknowledges a write before any replica has it (Redis docs: replication; cluster specification, Write "
     "safety): what only the old primary knew is gone with it"
@@ -59,8 +67,16 @@ _EVERYSEC = (
     "was acknowledged since, and what was taken out comes back"
 )
 
-#: Whatever the topology: who holds a task when he is struck loses it.
+#: Whatever the storage: a lock has no owner.
+OWNERLESS = KnownLimit("lock-without-owner", "lock_not_freed", "worker-crash", _OWNERLESS, "locks-crash")
+
+#: Where several processes consume: each enqueues what is periodic.
+EACH_ENQUEUES = KnownLimit("each-consumer-enqueues", "ticked_twice", "none", _EACH, "periodic")
+
+#: Whatever the topology: who holds a task when he is struck loses it, and what he has locked stays locked.
 IN_FLIGHT = (
+    OWNERLESS,
+    EACH_ENQUEUES,
     KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", _POPPED, "worker-crash"),
     KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
     KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", _BATCH, "scheduler-crash"),

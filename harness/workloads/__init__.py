@@ -53,6 +53,10 @@ class Notes(Protocol):
     def task(self) -> int:
         """The number of the task whose body the calling thread runs; NO_TASK outside of one."""
 
+    @property
+    def over(self) -> bool:
+        """Whether the run asks for nothing more: what is periodic ends."""
+
     def ask(self, f: int, task: int, value: int = 0, eta: int = 0) -> None:
         """Say what is asked of a task: one of `log.ASK_…`."""
 
