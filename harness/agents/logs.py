@@ -15,9 +15,11 @@ NO_LOG = 74
 
 
 class ThreadLog(LogWriter):
-    """One thread's log. `busy` while one of its storage operations is open; `open_claim`: the id of a claim that is."""
+    """One thread's log. `busy` while one of its storage operations is open; `open_claim`: the id of a claim that is;
+    `taken`: the task that it took out last."""
 
     busy = False
+    taken = NO_TASK
     open_claim: bytes | None = None
 
 

@@ -38,6 +38,7 @@ def record(huey: Any, recorder: Recorder) -> None:
         record_perform(huey, recorder)
     else:
         _record_storage(huey, recorder)
+        _record_unread(huey, recorder)
     _record_execute(huey, recorder, completes=not acknowledges(huey.storage))
 
 
@@ -85,7 +86,8 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
             raise
         else:
             if data is not None:
-                write(OK, DEQUEUE, number_in(data, huey))
+                own.taken = number_in(data, huey)
+                write(OK, DEQUEUE, own.taken)
             elif attempts.unanswered:
                 # Huey's storages take a time-out for an empty queue; the command may have popped something.
                 write(INFO, DEQUEUE, error=log.E_TIMEOUT)
@@ -128,6 +130,25 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
 
     storage.enqueue, storage.dequeue = recorded_enqueue, recorded_dequeue
     storage.add_to_schedule, storage.read_schedule = recorded_schedule, recorded_read_schedule
+
+
+def _record_unread(huey: Any, recorder: Recorder) -> None:
+    """Record the end of what was taken out and cannot be read: Huey drops it (api.py, Huey.dequeue), and Worker.loop
+    (consumer.py) makes a line in a log of that."""
+    dequeue = huey.dequeue
+
+    def recorded_dequeue(*args: Any, **kwargs: Any) -> Any:
+        own = recorder.log
+        own.taken = log.NO_TASK
+        try:
+            return dequeue(*args, **kwargs)
+        except Exception:
+            if own.taken != log.NO_TASK:
+                own.write(INVOKE, COMPLETE, own.taken, outcome=log.DEAD)
+                own.write(OK, COMPLETE, own.taken, outcome=log.DEAD)
+            raise
+
+    huey.dequeue = recorded_dequeue
 
 
 def _monotonic_ns(ts: datetime.datetime, huey: Any) -> int:

@@ -15,8 +15,8 @@ from harness.registry import Registry
 Order = Literal["priority-fifo", "priority", "fifo", "none"]
 
 
-#: What workloads may need: a schedule, results and locks, which every storage of Huey's has that hands out anything, and
-#: priorities.
+#: What workloads may need: a schedule, results and locks, which every storage of Huey's has that hands out anything;
+#: and priorities.
 SCHEDULE = frozenset({"schedule"})
 RESULTS = frozenset({"results"})
 LOCKS = frozenset({"locks"})

@@ -28,7 +28,8 @@ def check(history: History, context: Context) -> CheckResult:
     - Events are in the order of time.
     - A process has one operation open at a time (`execute` apart, which encloses others), and ends what it invoked.
     - An operation about a task names it.
-    - An entry is enqueued by one worker, who repeats that only while the outcome is open; always with one priority.
+    - An entry is enqueued by one worker, who repeats that only while the outcome is open; always with one priority. What
+      was handed back for later is put in again by the server, when that has come.
     - After the last drain nobody puts, takes or does anything.
     """
     ops = pair(history)
@@ -82,6 +83,7 @@ def _of_bodies(ops: Operations, context: Context) -> Iterator[str]:
 def _of_entries(history: History, ops: Operations) -> Iterator[str]:
     rows = ops.rows(log.ENQUEUE)
     rows = rows[ops.how[rows] != log.FAIL]
+    rows = rows[~_put_in_again(ops, rows)]
     rows = rows[np.lexsort((rows, ops.entry[rows], ops.task[rows]))]
     before, after = rows[:-1], rows[1:]
     same = (ops.task[before] == ops.task[after]) & (ops.entry[before] == ops.entry[after])
@@ -96,6 +98,24 @@ def _of_entries(history: History, ops: Operations) -> Iterator[str]:
             task, entry = int(ops.task[found[0]]), int(ops.entry[found[0]])
             number = f"{len(found):,} entries, among them" if len(found) > 1 else "an entry,"
             yield f"{number} task {task} (entry {entry}), enqueued {how}: numbers are not unique"
+
+
+def _put_in_again(ops: Operations, enqueues: Ints) -> Bools:
+    """Which of these the server did with an entry that had been handed back to it."""
+    by_server = np.array([name.endswith("/server") for name in ops.workers], dtype=np.bool_)
+    backs = ops.rows(log.REQUEUE, log.OK, log.INFO)
+    first_ns: dict[tuple[int, int], int] = {}
+    for task, entry, start_ns in zip(
+        ops.task[backs].tolist(), ops.entry[backs].tolist(), ops.start_ns[backs].tolist(), strict=True
+    ):
+        first_ns.setdefault((task, entry), start_ns)  # rows are in the order of their starts
+    again = np.zeros(len(enqueues), dtype=np.bool_)
+    if first_ns:
+        for at in np.flatnonzero(by_server[ops.worker[enqueues]]).tolist():
+            row = int(enqueues[at])
+            back_ns = first_ns.get((int(ops.task[row]), int(ops.entry[row])))
+            again[at] = back_ns is not None and back_ns <= int(ops.end_ns[row])
+    return again
 
 
 def _of_the_end(history: History, ops: Operations) -> Iterator[str]:

@@ -24,10 +24,10 @@ def check(history: History, context: Context) -> CheckResult:
 
     - `ticked_twice`: two tasks, or more, ticked for one period. (One task that does so twice was done twice, which is
       delivery's matter.)
-    - `missed_period`: a scheduler looked (a `read_schedule` that ended `ok`, begun in the middle half of that period),
-      it enqueued nothing before it looked again, and nobody ticked for the period. In the outer quarters it may
-      take it for the period before or after: it reads the clock later. What was enqueued and never ran is delivery's
-      matter.
+    - `missed_period`: a scheduler looked (a `read_schedule` that ended `ok`) in that period, it enqueued nothing before
+      it looked again, and nobody ticked for the period; nor for the one before or after, if it looked within a quarter
+      of a period of that one: it reads the clock at another moment than it looks. What was enqueued and never ran is
+      delivery's matter.
     """
     if not (history.f == log.TICK).any() and not (history.f == log.ASK_RATE).any():
         return CheckResult("periodic", Validity.VALID, {"ticked_twice": 0, "missed_period": 0})
@@ -80,12 +80,14 @@ class _Story:
         length_ns = (ops.eta[last] - ops.eta[first]) // max(int(numbers[1] - numbers[0]), 1)
         looks, idle = self._looks()
         at_ns = ops.start_ns[looks] - ops.eta[first]
-        period, within_ns = at_ns // length_ns + numbers[0], at_ns % length_ns
-        middle = (within_ns >= length_ns // 4) & (within_ns <= length_ns - length_ns // 4)
-        asked = (period >= numbers[0]) & (period <= numbers[1])
-        ticked = np.isin(period, self._value(ops.rows(log.TICK)))
-        for number in np.unique(period[middle & asked & idle & ~ticked]).tolist():
-            row = int(looks[middle & idle & (period == number)][0])
+        earliest, period, latest = (
+            (at_ns + by_ns) // length_ns + numbers[0] for by_ns in (-length_ns // 4, 0, length_ns // 4)
+        )
+        asked = (earliest >= numbers[0]) & (latest <= numbers[1])
+        ticks = self._value(ops.rows(log.TICK))
+        missed = asked & idle & ~np.isin(earliest, ticks) & ~np.isin(latest, ticks)
+        for number in np.unique(period[missed]).tolist():
+            row = int(looks[missed & (period == number)][0])
             begin_ns = int(ops.eta[first] + (number - numbers[0]) * length_ns)
             agent = ops.agents[int(ops.worker[row])]
             faults = self.strikes.on_nodes(begin_ns, begin_ns + int(length_ns))

@@ -70,6 +70,7 @@ F_NAMES = (
     "restore",
     "receive",
     "tick",
+    "ask_dead",
 )
 (
     ENQUEUE,
@@ -96,6 +97,7 @@ F_NAMES = (
     RESTORE,
     RECEIVE,
     TICK,
+    ASK_DEAD,
 ) = range(len(F_NAMES))
 
 #: Outcomes of `complete`; 0 is `done`.

@@ -99,7 +99,8 @@ def build(ops: Iterable[Op], dropped: int = 0, warnings: tuple[str, ...] = ()) -
             events.append((op.start, op.process, log.INFO, f, {"value": op.value, "outcome": op.outcome}))
             continue
         takes = f in (log.DEQUEUE, log.READ_SCHEDULE, log.DRAIN)
-        asked: dict[str, Any] = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome, "value": op.begun_as}
+        asked: dict[str, Any] = {"priority": op.priority, "eta": op.eta, "outcome": op.outcome}
+        asked |= {} if takes else {"value": op.begun_as or max(op.value, 0)}
         about = {"task": op.task, "entry": op.entry}
         events.append((op.start, op.process, log.INVOKE, f, asked if takes else {**asked, **about}))
         if op.end is not None:

@@ -5,6 +5,7 @@ Every one derives from a sound storage and breaks its rule at every n-th call, w
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import pickle
 import threading
@@ -13,7 +14,9 @@ from typing import Any
 
 from huey.storage import BlackHoleStorage, FileStorage, MemoryStorage, PriorityRedisStorage, SqliteStorage
 
+from harness.storages import ReliableRedisHuey
 from harness.storages.cluster import PriorityRedisClusterStorage
+from harness.storages.reliable.steps import Settle
 
 EVERY = 40
 
@@ -107,6 +110,50 @@ class SqliteDuplicates(_Duplicates, SqliteStorage):
 
 class MemoryDrops(_Drops, MemoryStorage):
     """Acknowledges a task and forgets it."""
+
+
+class SharesLocks(_Counting, SqliteStorage):
+    """Gives a lock to somebody although another one has it."""
+
+    def put_if_empty(self, key: str, value: bytes, ttl: float | None = None) -> bool:
+        return bool(super().put_if_empty(key, value)) or self.nth()
+
+
+class KeepsLocks(_Counting, SqliteStorage):
+    """Says that a lock was given back, and keeps it."""
+
+    def delete_data(self, key: str) -> bool:
+        return (".lock." in key and self.nth()) or bool(super().delete_data(key))
+
+
+class Corrupts(_Counting, SqliteStorage):
+    """Hands out a message without its last byte."""
+
+    def dequeue(self) -> bytes | None:
+        found: bytes | None = super().dequeue()
+        return found[:-1] if found is not None and self.nth() else found
+
+
+class ForgetsUnread(ReliableRedisHuey):
+    """Takes what it cannot read for done."""
+
+    def _give_back_unread(self, delivery: Any, error: Exception) -> None:
+        self.storage.settle(Settle(delivery, "done"))
+
+
+class TicksTwice(ReliableRedisHuey):
+    """Lets each consumer enqueue what is periodic."""
+
+    def enqueue_once(self, task: Any, once: str) -> Any:
+        return self.enqueue(task)
+
+
+class SkipsPeriods(ReliableRedisHuey):
+    """Forgets what is periodic in two periods of three."""
+
+    def read_periodic(self, timestamp: datetime.datetime) -> list[Any]:
+        found: list[Any] = super().read_periodic(timestamp)
+        return [task for task in found if task.kwargs["period"] % 3 == 0]
 
 
 class Leaks(_Counting, BlackHoleStorage):

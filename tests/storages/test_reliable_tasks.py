@@ -482,7 +482,7 @@ def test_a_message_that_cannot_be_read_comes_again_later(huey: Any) -> None:
 
 
 def test_a_message_that_cannot_be_read_is_tried_then_kept(huey: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.storages.reliable.huey.UNREAD_DELAY_S", 0)
+    monkeypatch.setattr("harness.storages.reliable.huey.ReliableHuey.unread_delay_s", 0)
 
     @huey.task()
     def fine(what: Any) -> None:

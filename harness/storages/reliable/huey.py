@@ -63,6 +63,8 @@ class GivenUp(HueyException):
 class ReliableHuey(Huey):
     """A mixin: what the three classes below do beyond Huey."""
 
+    unread_delay_s = UNREAD_DELAY_S
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         #: Completions of this process that were refused.
         self.refused = 0
@@ -129,7 +131,7 @@ class ReliableHuey(Huey):
             self._settle(Settle(delivery, "dead", error=why), None)
         else:
             # Not at once: while a new program is rolled out, old ones do not know its tasks.
-            delay_s = UNREAD_DELAY_S * 2 ** (delivery.number - 1)
+            delay_s = self.unread_delay_s * 2 ** (delivery.number - 1)
             self.storage.hand_back(Back(delivery, why, delay_ms=round(delay_s * 1000)))
 
     def _members(self, values: tuple[bytes | None, ...]) -> list[Any]:
