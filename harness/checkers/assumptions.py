@@ -28,8 +28,8 @@ def check(history: History, context: Context) -> CheckResult:
     - Events are in the order of time.
     - A process has one operation open at a time (`execute` apart, which encloses others), and ends what it invoked.
     - An operation about a task names it.
-    - An entry is enqueued by one worker, who repeats that only while the outcome is open; always with one priority. What
-      was handed back for later is put in again by the server, when that has come.
+    - An entry is enqueued by one worker, who repeats that only while the outcome is open; always with one priority.
+      What was handed back for later is put in again by the server, when that has come.
     - After the last drain nobody puts, takes or does anything.
     """
     ops = pair(history)

@@ -109,3 +109,13 @@ def test_tasks_that_were_taken_and_never_begun() -> None:
     for further in ("3-4 c/w1 execute 1", "3-4 c/w1 complete 1 outcome=revoked"):
         begun = history(f"0-1 p enqueue 1\n2-3 c/w1 dequeue 1\n{further}\n5-6 d drain")
         assert check(begun, Context(records_bodies=True)).validity is Validity.VALID
+
+
+BACK = "0-1 p enqueue 1 entry=5\n2-3 c dequeue 1 entry=5\n4-5 c requeue 1 entry=5\n"
+
+
+def test_what_was_handed_back_for_later_is_put_in_again_by_the_server() -> None:
+    again = "6-7 c/server enqueue 1 entry=5\n9-9 d drain"
+    assert not check(history(BACK + again), Context()).reasons
+    assert check(history(BACK.replace("requeue", "execute") + again), Context()).reasons
+    assert check(history(BACK + again.replace("c/server", "q")), Context()).reasons
