@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.history import log
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 
 if TYPE_CHECKING:
     from harness.scenario import WorkloadSpec
 
 
-class Periodic:
+class Periodic(OneTask):
     """A periodic task, and a producer that says, as long as it lasts, which period it is."""
 
     @functools.cached_property

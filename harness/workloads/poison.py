@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.history import log
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.plain import work
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Item(NamedTuple):
     spoiled: str
 
 
-class Poison:
+class Poison(OneTask):
     """Tasks, some of which no consumer can read."""
 
     @functools.cached_property

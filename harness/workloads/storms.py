@@ -7,14 +7,14 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.workloads import WORKLOADS, Notes
+from harness.workloads import WORKLOADS, Notes, OneTask
 from harness.workloads.plain import work
 
 if TYPE_CHECKING:
     from harness.scenario import WorkloadSpec
 
 
-class Storms:
+class Storms(OneTask):
     """Bursts of tasks."""
 
     @functools.cached_property
