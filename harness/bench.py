@@ -16,7 +16,7 @@ from harness.benches.judged import (
     order_distinct_priorities,
     order_ten_priorities,
 )
-from harness.benches.machinery import cold_docker, cold_local, recorder, scenarios, warm_reset
+from harness.benches.machinery import cold_docker, cold_local, recorder, recorder_event, scenarios, warm_reset
 from harness.benches.memory import delivery_memory
 from harness.benches.outages import delivery_consumer_kill, delivery_failover
 from harness.benches.throughput import delivery_consumers, delivery_one_thread
@@ -28,6 +28,7 @@ BENCHES = (
     order_distinct_priorities,
     order_by_size,
     all_checkers_ten_million,
+    recorder_event,
     cold_local,
     cold_docker,
     warm_reset,

@@ -8,19 +8,33 @@ import sys
 import threading
 from pathlib import Path
 
-from harness.history.log import NO_TASK, LogWriter
+from harness.history.log import COMPLETE, DEQUEUE, DONE, ENQUEUE, EXECUTE, INVOKE, NO_TASK, OK, LogWriter
 
 #: Exit status of an agent that cannot record (sysexits.h, EX_IOERR).
 NO_LOG = 74
 
 
 class ThreadLog(LogWriter):
-    """One thread's log. `busy` while one of its storage operations is open; `open_claim`: the id of a claim that is;
-    `taken`: the task that it took out last."""
+    """One thread's log, and what its thread is at.
+
+    `busy`: one of its storage operations is open; `open_claim`: the id of a claim that is; `taken`: the task that it
+    took out last; `task`: whose body it runs; `outcome`: how Huey said that this task ended, without its body having
+    returned.
+    """
 
     busy = False
     taken = NO_TASK
     open_claim: bytes | None = None
+    task = NO_TASK
+    outcome: int | None = DONE
+
+    def __init__(self, path: Path, name: str, *, incarnation: int = 0) -> None:
+        super().__init__(path, name, incarnation=incarnation)
+        # What is written most, made ready: begun, and ended well.
+        self.enqueue = self.event(INVOKE, ENQUEUE), self.event(OK, ENQUEUE)
+        self.dequeue = self.event(INVOKE, DEQUEUE), self.event(OK, DEQUEUE)
+        self.execute = self.event(INVOKE, EXECUTE), self.event(OK, EXECUTE)
+        self.completed = self.span(COMPLETE)
 
 
 class Recorder:
@@ -61,15 +75,6 @@ class Recorder:
         if name not in parts:
             parts[name] = self._open("/" + name)
         return parts[name]
-
-    @property
-    def task(self) -> int:
-        """The task whose body the calling thread runs; NO_TASK outside of one."""
-        return getattr(self._local, "task", NO_TASK)
-
-    @task.setter
-    def task(self, number: int) -> None:
-        self._local.task = number
 
     def caller(self) -> str:
         """What the calling thread goes by in a history: its agent, and Huey's own name for it, if it has one."""

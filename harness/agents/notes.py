@@ -34,7 +34,7 @@ class Notes:
     def task(self) -> int:
         """The number of the task whose body the calling thread runs."""
         assert self._recorder is not None
-        return self._recorder.task
+        return self._recorder.log.task
 
     @property
     def over(self) -> bool:

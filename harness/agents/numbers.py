@@ -9,7 +9,6 @@ from typing import Any
 #: Ids of our own tasks are this and twelve digits, so that a task's number is found in a payload without unpickling.
 ID_PREFIX = b"hh-"
 ID_DIGITS = 12
-_ID_BYTES = len(ID_PREFIX) + ID_DIGITS
 #: An entry's id, of a storage with acknowledgement: so many random bytes, and the task's id behind them.
 TOKEN_BYTES = 12
 
@@ -21,10 +20,9 @@ def task_id(number: int) -> str:
 
 def number_of_id(identifier: str) -> int:
     """The number of a task id; of an id that is not ours, 62 bits of its digest (stable, never below 2**61)."""
-    if identifier.startswith("hh-"):
-        digits = identifier[3 : 3 + ID_DIGITS]
-        if digits.isdigit():
-            return int(digits)
+    # Constants, not names of them: this is run for every task, twice.
+    if identifier[:3] == "hh-" and (digits := identifier[3:15]).isdigit():
+        return int(digits)
     digest = hashlib.blake2b(identifier.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 3 | 1 << 61
 
@@ -32,10 +30,8 @@ def number_of_id(identifier: str) -> int:
 def number_in(data: bytes, huey: Any) -> int:
     """The number of the task in a payload."""
     at = data.find(ID_PREFIX)
-    if at >= 0:
-        digits = data[at + len(ID_PREFIX) : at + _ID_BYTES]
-        if digits.isdigit():
-            return int(digits)
+    if at >= 0 and (digits := data[at + 3 : at + 15]).isdigit():
+        return int(digits)
     # Without making a task of it where possible: its class need not be known here.
     for identify in (huey.serializer.deserialize, huey.deserialize_task):
         try:

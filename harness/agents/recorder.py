@@ -8,7 +8,6 @@ acknowledgement stands in `agents.acknowledged`.
 from __future__ import annotations
 
 import datetime
-import threading
 import time
 from typing import Any
 
@@ -26,6 +25,7 @@ from harness.history.log import (
     FAIL,
     INFO,
     INVOKE,
+    NO_TASK,
     OK,
     READ_SCHEDULE,
     SCHEDULE,
@@ -52,20 +52,20 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
         own = recorder.log
         if own.busy:
             return enqueue(data, priority, *args, **kwargs)
-        write = own.write
+        begun, ended = own.enqueue
         number = number_in(data, huey)
         weight = float(priority or 0)
         own.busy = True
         attempts.unanswered = 0
-        write(INVOKE, ENQUEUE, number, weight)
+        begun(number, weight)
         try:
             result = enqueue(data, priority, *args, **kwargs)
         except BaseException as error:
             type_, code = classify(error)
-            write(type_, ENQUEUE, number, weight, error=code)
+            own.write(type_, ENQUEUE, number, weight, error=code)
             raise
         else:
-            write(OK, ENQUEUE, number, weight)
+            ended(number, weight)
             return result
         finally:
             own.busy = False
@@ -74,25 +74,25 @@ def _record_storage(huey: Any, recorder: Recorder) -> None:
         own = recorder.log
         if own.busy:
             return dequeue(*args, **kwargs)
-        write = own.write
+        begun, ended = own.dequeue
         own.busy = True
         attempts.unanswered = 0
-        write(INVOKE, DEQUEUE)
+        begun(NO_TASK)
         try:
             data = dequeue(*args, **kwargs)
         except BaseException as error:
             type_, code = classify(error)
-            write(type_, DEQUEUE, error=code)
+            own.write(type_, DEQUEUE, error=code)
             raise
         else:
             if data is not None:
                 own.taken = number_in(data, huey)
-                write(OK, DEQUEUE, own.taken)
+                ended(own.taken)
             elif attempts.unanswered:
                 # Huey's storages take a time-out for an empty queue; the command may have popped something.
-                write(INFO, DEQUEUE, error=log.E_TIMEOUT)
+                own.write(INFO, DEQUEUE, error=log.E_TIMEOUT)
             else:
-                write(FAIL, DEQUEUE)
+                own.write(FAIL, DEQUEUE)
             return data
         finally:
             own.busy = False
@@ -179,33 +179,35 @@ def _record_execute(huey: Any, recorder: Recorder, *, completes: bool) -> None:
     `_execute`), and `execute` returns normally after a KeyboardInterrupt in a body that did not finish.
     """
     execute = huey.execute
-    state = threading.local()
 
     def on_signal(name: str, task: Any, *_: Any) -> None:
-        state.outcome = _OUTCOMES[name]
+        recorder.log.outcome = _OUTCOMES[name]
 
     if completes:
         huey.signal(*_OUTCOMES)(on_signal)
 
     def recorded_execute(task: Any, *args: Any, **kwargs: Any) -> Any:
-        write = recorder.log.write
+        own = recorder.log
         number = number_of_id(task.id)
         body = task.execute
-        eta = 0 if getattr(task, "eta", None) is None else _monotonic_ns(task.eta, huey)
-        state.outcome = log.DONE
+        own.outcome = log.DONE
         begun = ended = False
 
         def recorded_body() -> Any:
             nonlocal begun, ended
+            begin, end = own.execute
             begun = True
-            recorder.task = number
-            write(INVOKE, EXECUTE, number, eta=eta)
+            own.task = number
+            if (due := getattr(task, "eta", None)) is None:
+                begin(number)
+            else:
+                own.write(INVOKE, EXECUTE, number, eta=_monotonic_ns(due, huey))
             try:
                 value = body()
             except BaseException:
-                write(OK, EXECUTE, number, error=log.E_OTHER)
+                own.write(OK, EXECUTE, number, error=log.E_OTHER)
                 raise
-            write(OK, EXECUTE, number)
+            end(number)
             ended = True
             return value
 
@@ -215,16 +217,19 @@ def _record_execute(huey: Any, recorder: Recorder, *, completes: bool) -> None:
         except BaseException:
             # The body may have done its work, and what comes after it failed. Open, unless it never began.
             if completes and begun:
-                write(INVOKE, COMPLETE, number)
-                write(INFO, COMPLETE, number, error=log.E_OTHER)
+                own.write(INVOKE, COMPLETE, number)
+                own.write(INFO, COMPLETE, number, error=log.E_OTHER)
             raise
         finally:
             # Huey may hand the same object on to a retry: leave it as it was.
             del task.execute
-        outcome = state.outcome
-        if completes and outcome is not None and (ended or outcome != log.DONE):
-            write(INVOKE, COMPLETE, number, outcome=outcome)
-            write(OK, COMPLETE, number, outcome=outcome)
+        if completes:
+            outcome = own.outcome
+            if ended and outcome == log.DONE:
+                own.completed(number)
+            elif outcome is not None and outcome != log.DONE:
+                own.write(INVOKE, COMPLETE, number, outcome=outcome)
+                own.write(OK, COMPLETE, number, outcome=outcome)
         return result
 
     huey.execute = recorded_execute

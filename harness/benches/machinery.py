@@ -23,6 +23,9 @@ FLOOR_S = 2.0
 #: Many short rounds: what else the machine does strikes both of a pair alike.
 ROUNDS = 120
 TASKS = 150
+EVENT_ROUNDS = 200
+#: Begin and end of its enqueue, dequeue, body and completion.
+EVENTS_A_TASK = 8
 COLD_STARTS = 5
 RESETS = 20
 SCENARIOS_TIMEOUT_S = 900
@@ -68,6 +71,51 @@ def recorder() -> dict[str, Any]:
         "recorded_tasks_per_s": round(statistics.median(rates[True])),
         "plain_tasks_per_s": round(statistics.median(rates[False])),
         "rounds": ROUNDS,
+    }
+
+
+def recorder_event() -> dict[str, Any]:
+    """What one event costs who records it: a Huey whose storage does nothing, recorded and not, in turns.
+
+    In processor time, with all that is wrapped around it; and of the write alone.
+    """
+    import huey as package
+    from huey.storage import BlackHoleStorage
+
+    from harness.agents.logs import Recorder
+    from harness.agents.numbers import task_id
+    from harness.agents.recorder import record
+
+    class Nothing(BlackHoleStorage):  # type: ignore[misc]
+        def dequeue(self) -> Any:
+            return message
+
+    with tempfile.TemporaryDirectory(prefix="huey-harness-bench-") as folder:
+        instances = []
+        for recorded in (False, True):
+            huey = package.Huey("bench", storage_class=Nothing)
+            task = huey.task(name="nothing")(_nothing).s()
+            task.id = task_id(1)
+            message = huey.serialize_task(task)
+            recorder = Recorder(Path(folder), f"bench-{recorded:d}", 0)
+            if recorded:
+                record(huey, recorder)
+            instances.append((huey, task))
+        begun, _ = recorder.log.enqueue
+        more, writes = [], []
+        for _ in range(EVENT_ROUNDS):
+            plain, recorded_ns = (_events_ns(*one) for one in instances)
+            more.append((recorded_ns - plain) / EVENTS_A_TASK)
+            started = time.thread_time_ns()
+            for number in range(TASKS):
+                begun(number, 1.0)
+            writes.append((time.thread_time_ns() - started) / TASKS)
+    return {
+        "event_ns": round(statistics.median(more)),
+        "aim": "<= 1000",
+        "event_ns_quartiles": [round(one) for one in statistics.quantiles(more, n=4)],
+        "write_ns": round(statistics.median(writes)),
+        "rounds": EVENT_ROUNDS,
     }
 
 
@@ -124,6 +172,17 @@ def _tasks_per_s(huey: Any, task: Any, ids: list[str]) -> float:
     for _ in ids:
         huey.execute(huey.dequeue())
     return len(ids) / (time.perf_counter() - began)
+
+
+def _events_ns(huey: Any, task: Any) -> float:
+    """Processor time of a task: enqueued, dequeued, executed."""
+    enqueue, dequeue, message = huey.storage.enqueue, huey.storage.dequeue, huey.serialize_task(task)
+    began = time.thread_time_ns()
+    for _ in range(TASKS):
+        enqueue(message, None)
+        dequeue()
+        huey.execute(task)
+    return (time.thread_time_ns() - began) / TASKS
 
 
 def _cold(runtime_name: str, aim: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,12 +25,17 @@ MAGIC = b"hueylog1"
 HEADER_BYTES = 4096
 #: magic, record size, writer's pid, incarnation of the agent, records written, records dropped, opened at, name
 HEADER = struct.Struct("<8sIIIxxxxQQQ128s")
-_COUNT_AT = 24
-_DROPPED_AT = 32
+#: Where they are, in steps of eight bytes.
+_COUNT_PLACE = 3
+_DROPPED_PLACE = 4
 #: time, task, priority, eta, value, entry, type, f, outcome, error
 RECORD = struct.Struct("<QqdqqIBBBB")
 RECORD_BYTES = RECORD.size
 _pack = RECORD.pack_into
+#: One record of a kind that is known beforehand, and a pair of them: time, task, priority, and the last eight bytes as
+#: one number. What lies between is 0.
+_pack_one = struct.Struct("<Qqd16xQ").pack_into
+_pack_two = struct.Struct("<Qqd16xQQqd16xQ").pack_into
 _now = time.monotonic_ns
 #: Disk is claimed in steps of this size, so that a full disk is an error here and not a SIGBUS in the mapping.
 CHUNK_BYTES = 1 << 18
@@ -216,7 +221,42 @@ class LogWriter:
         self._at = end
         self._count += 1
         # One aligned store publishes the record.
-        self._view[_COUNT_AT // 8] = self._count
+        self._view[_COUNT_PLACE] = self._count
+
+    def event(self, type: int, f: int) -> Callable[..., None]:
+        """A function `(task, priority=0.0)` that appends such a record: `write` for what is written most, at two thirds
+        of its cost. Its times are those of its calls."""
+        kind = _kind(type, f)
+
+        def append(task: int, priority: float = 0.0) -> None:
+            at = self._at
+            end = at + RECORD_BYTES
+            if end > self._size and not self._grow():
+                return
+            _pack_one(self._map, at, _now(), task, priority, kind)
+            self._at = end
+            self._count = count = self._count + 1
+            self._view[_COUNT_PLACE] = count
+
+        return append
+
+    def span(self, f: int, outcome: int = 0) -> Callable[[int], None]:
+        """A function `(task)` that appends an operation that took no time: invoke and `ok`, published at once."""
+        begin, end = _kind(INVOKE, f, outcome), _kind(OK, f, outcome)
+
+        def append(task: int) -> None:
+            at = self._at
+            behind = at + 2 * RECORD_BYTES
+            if behind > self._size and not self._grow():
+                self._drop()  # the second of two
+                return
+            now = _now()
+            _pack_two(self._map, at, now, task, 0.0, begin, now, task, 0.0, end)
+            self._at = behind
+            self._count = count = self._count + 2
+            self._view[_COUNT_PLACE] = count
+
+        return append
 
     def write_list(self, type: int, f: int, tasks: list[int], **fields: int) -> None:
         """Append one record that names several tasks: the record, then a `more` for each."""
@@ -246,6 +286,10 @@ class LogWriter:
         os.ftruncate(self._fd, self._at)
         os.close(self._fd)
 
+    def _drop(self) -> None:
+        self._dropped += 1
+        self._view[_DROPPED_PLACE] = self._dropped
+
     def _grow(self) -> bool:
         size = self._size + CHUNK_BYTES
         error = None
@@ -260,8 +304,7 @@ class LogWriter:
             if self._map is None:
                 os.close(self._fd)
                 raise OSError(error, os.strerror(error), str(self.path))
-            self._dropped += 1
-            self._view[_DROPPED_AT // 8] = self._dropped
+            self._drop()
             return False
         if self._map is not None:
             self._view.release()
@@ -270,6 +313,11 @@ class LogWriter:
         self._view = memoryview(self._map)[:HEADER_BYTES].cast("Q")
         self._size = size
         return True
+
+
+def _kind(type: int, f: int, outcome: int = 0) -> int:
+    """The last eight bytes of a record, from `entry` on, as one number: entry and error are 0."""
+    return type << 32 | f << 40 | outcome << 48
 
 
 def read_header(data: bytes | mmap.mmap, path: Path) -> LogHeader:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.agents import errors
 from harness.agents.logs import Recorder
 from harness.agents.notes import Notes
 from harness.backends import BACKENDS
@@ -36,7 +37,11 @@ def test_each_workload_has_producers_and_numbers_of_its_own() -> None:
     assert plan.paced_s == pytest.approx(3 / 5)
 
 
-def test_what_is_noted_is_in_the_history_under_a_name_beside_the_workers(tmp_path: Path) -> None:
+def test_what_is_noted_is_in_the_history_under_a_name_beside_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody watches a client's connections here, whatever other tests do in this process.
+    monkeypatch.setattr(errors, "watched", set[str]())
     notes = Notes(Recorder(tmp_path, "consumer-0", 0))
     notes.ask(log.ASK_RETRIES, 7, value=3)
     with notes.span(log.LOCK, 7) as span:

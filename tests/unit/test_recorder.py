@@ -22,12 +22,14 @@ from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from harness import evidence_recorder
 from harness.agents import errors
 from harness.agents.logs import Recorder
 from harness.agents.numbers import number_in, number_of_id, task_id
 from harness.agents.recorder import record
 from harness.history import log
 from harness.history.log import LogTail, LogWriter, Record
+from harness.history.merge import read_run
 
 
 def written(folder: Path) -> list[Record]:
@@ -217,6 +219,56 @@ def test_a_log_survives_a_sigkill_and_a_fork(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert len(list(tmp_path.glob("*.log"))) == 2
     assert sorted(one.task for one in written(tmp_path)) == list(range(1501))
+
+
+def test_what_is_made_ready_is_written_as_the_rest_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_now", lambda: 5)
+    plain = LogWriter(tmp_path / "a.log", "agent-0")
+    plain.write(log.INVOKE, log.ENQUEUE, 7, 2.5)
+    plain.write(log.OK, log.DEQUEUE, 8)
+    plain.write(log.INVOKE, log.COMPLETE, 9, outcome=log.FAILED)
+    plain.write(log.OK, log.COMPLETE, 9, outcome=log.FAILED)
+    ready = LogWriter(tmp_path / "b.log", "agent-0")
+    ready.event(log.INVOKE, log.ENQUEUE)(7, 2.5)
+    ready.event(log.OK, log.DEQUEUE)(8)
+    ready.span(log.COMPLETE, log.FAILED)(9)
+    for writer in (plain, ready):
+        writer.close()
+    one, other = ((tmp_path / name).read_bytes() for name in ("a.log", "b.log"))
+    assert one[log.HEADER_BYTES :] == other[log.HEADER_BYTES :]
+    assert log.read_header(one, tmp_path).count == log.read_header(other, tmp_path).count == 4
+
+
+def test_a_full_log_drops_both_halves_of_a_span(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "a.log", "agent-0", bytes_max=log.CHUNK_BYTES)
+    fits = (log.CHUNK_BYTES - log.HEADER_BYTES) // log.RECORD_BYTES
+    begun, completed = writer.event(log.INVOKE, log.ENQUEUE), writer.span(log.COMPLETE)
+    for i in range(fits - 1):
+        begun(i)
+    completed(1)  # half of it would fit
+    begun(2)
+    begun(3)
+    header = log.read_header((tmp_path / "a.log").read_bytes(), tmp_path)
+    assert (header.count, header.dropped) == (fits, 3)
+    writer.close()
+
+
+def test_nothing_is_lost_of_writers_that_are_killed() -> None:
+    told = evidence_recorder.campaign(events=200_000, kills=6, seed=os.getpid())
+    assert told["events"] >= 200_000
+    assert (told["kills"], told["lost"], told["wrong"]) == (6, 0, [])
+
+
+def test_an_event_that_is_missing_is_seen(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path / "a.log", "writer")
+    for task in range(5):
+        for type_, f in evidence_recorder.KINDS:
+            writer.write(type_, f, task)
+    writer.close()
+    history = read_run(tmp_path)
+    for returned, wrong in ((20, ""), (19, "in the log"), (21, "in the log"), (18, ""), (17, "in the log")):
+        assert wrong in evidence_recorder.judge(history, returned).wrong
+        assert bool(wrong) == bool(evidence_recorder.judge(history, returned).wrong)
 
 
 def test_a_full_log_counts_what_it_drops(tmp_path: Path) -> None:
