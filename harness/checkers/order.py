@@ -11,7 +11,7 @@ from harness.checkers import CHECKERS, Context
 from harness.checkers.cover import NOBODY
 from harness.checkers.entries import Entries, entries_of
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
-from harness.checkers.search import core, orderable, steps_of
+from harness.checkers.search import Step, core, orderable, steps_of
 from harness.checkers.strikes import Strikes
 from harness.checkers.suffix import Takers, gone_by
 from harness.checkers.sweep import Slots, Swept, competing, sweep
@@ -34,7 +34,9 @@ def check(history: History, context: Context) -> CheckResult:
     those throughout which a task of another priority (order `fifo`: another task) was certainly waiting.
 
     A dequeue without a certain end may have taken any one task that was never seen again. If that could explain what
-    is otherwise an inversion, and neither this nor the contrary can be shown, the result is `unknown`.
+    is otherwise an inversion, and neither this nor the contrary can be shown, the result is `unknown`. So it is of a
+    small history in which entries were handed back, where too many orders would have to be tried; of a large one of
+    that kind only what is certain is told.
     """
     none: dict[str, int | None] = {"priority_inversions": 0, "fifo_inversions": 0, "competing": 0}
     if context.order == "none":
@@ -52,11 +54,13 @@ def check(history: History, context: Context) -> CheckResult:
     inverted = [story.inversion(int(entry)) for entry in decided.swept.inverted]
     overtaking = [story.overtaking(int(entry)) for entry in decided.swept.overtaking]
     findings = (*premature, *inverted, *overtaking) if decided.certain else tuple(premature)
-    explained = decided.certain
+    explained, gave_up = decided.certain, False
     if not findings and (not decided.certain or entries.lenient):
-        exact = _searched(history, entries, ops, context)
+        steps = steps_of(history, ops, entries)
+        exact = None if steps is None else _searched(steps, context)
         findings = findings if exact is None or not exact else (story.knot(exact, by_priority=by_priority),)
         explained |= exact is not None
+        gave_up = steps is not None and exact is None and explained
 
     rivals = competing(slots, any_other=not by_priority)
     reasons = []
@@ -65,6 +69,8 @@ def check(history: History, context: Context) -> CheckResult:
             f"{len(inverted) + len(overtaking)} dequeues are out of order, unless dequeues without an end took what "
             "they overtook, and that can be neither shown nor ruled out"
         )
+    if gave_up:
+        reasons.append("entries were handed back, and whether there is an order takes too many tries to be told")
     if rivals < context.competing_min:
         reasons.append(
             f"an order that nothing competed in: {rivals} dequeues had a choice, {context.competing_min} are asked for"
@@ -86,13 +92,12 @@ def check(history: History, context: Context) -> CheckResult:
 # ---------------------------------------------------------------- dequeues without an end
 
 
-def _searched(history: History, entries: Entries, ops: Operations, context: Context) -> list[int] | None:
+def _searched(steps: list[Step], context: Context) -> list[int] | None:
     """Of a small history, by trying all orders: as few entries as have none, by the rows of their enqueues; empty where
-    there is one. None where that cannot be told."""
-    steps = steps_of(history, ops, entries)
+    there is one. None where that takes too many tries."""
     how = {"by_priority": context.order != "fifo", "fifo": context.order != "priority"}
-    found = None if steps is None else orderable(steps, **how)
-    if steps is None or found is None:
+    found = orderable(steps, **how)
+    if found is None:
         return None
     return [] if found else core(steps, **how)
 

@@ -52,7 +52,7 @@ class Chords(OneTask):
             """Tasks with a callback, which is run once with what all of them returned."""
 
             requires: ClassVar[frozenset[str]] = frozenset({"results"})
-            since: ClassVar[tuple[str, str]] = ("3.0.0", "chords")
+            since: ClassVar[tuple[str, str]] = ("3.0.0", "huey.chord")
 
             kind: Literal["chords"]
             members: Annotated[int, Field(ge=1, le=100)] = Field(4, description="members of a chord")

@@ -42,7 +42,7 @@ class Groups(OneTask):
             """Tasks that are enqueued together, whose results are then waited for."""
 
             requires: ClassVar[frozenset[str]] = frozenset({"results"})
-            since: ClassVar[tuple[str, str]] = ("3.0.0", "groups")
+            since: ClassVar[tuple[str, str]] = ("3.0.0", "huey.group")
 
             kind: Literal["groups"]
             members: Annotated[int, Field(ge=1, le=100)] = Field(4, description="members of a group")

@@ -38,8 +38,8 @@ TORN = WORK.format("", "")
 
 def test_every_checker_is_there_and_says_what_it_judges() -> None:
     assert CHECKERS.names() == [
-        *("assumptions", "delivery", "expiry", "faults", "forgotten", "liveness", "order"),
-        *("results", "retries", "schedule", "timeouts"),
+        *("assumptions", "chords", "delivery", "expiry", "faults", "forgotten", "liveness", "locks", "order"),
+        *("periodic", "pipelines", "results", "retries", "revocation", "schedule", "timeouts", "unread"),
     ]
     assert all((checker.__doc__ or "").split("\n")[0].endswith(".") for checker in CHECKERS)
 

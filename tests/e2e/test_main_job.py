@@ -9,12 +9,19 @@ import pytest
 from harness.scenario_file import read_scenarios
 from tests.e2e.job import ROOT, anomalies, run_job
 
+#: Whether a cluster takes them is asked on other backends, or of other kinds: `make evidence` runs all of them on all.
+ELSEWHERE = {
+    *("chords", "expiry", "groups", "locks", "locks-crash", "long", "periodic", "pipelines", "poison", "random-mix"),
+    *("results", "retries", "revocation", "storms", "timeouts", "greenlets", "clock-behind", "impatient-stop"),
+    *("secured-acl", "secured-password", "server-hiccups", "primary-restart", "early-return", "consumer-cut-off"),
+    *("clock-ahead", "out-of-memory", "producer-crash", "worker-pause"),
+}
 SCENARIOS = {
     scenario.name
     for path in (ROOT / "scenarios").glob("*.yaml")
     for scenario in read_scenarios(path.read_bytes(), path.name)
     if scenario.topologies is None or "cluster" in scenario.topologies
-}
+} - ELSEWHERE
 #: Where containers differ from namespaces: whole nodes that end, links that are cut, programs told to stop.
 ON_DOCKER = {"partition-minority", "primary-loss", "worker-crash", "worker-stop"}
 BROKEN = {"Drops": "lost", "Duplicates": "duplicated", "Invents": "unexpected"}
@@ -42,7 +49,7 @@ def test_a_cluster_keeps_what_it_promises(tmp_path: Path, runtime: str, scenario
         expected = "invalid" if scenario in ("empty-restart", "evicted") else "valid"
         assert verdict["validity"] == expected, (scenario, verdict["reasons"], verdict["checks"])
         assert not anomalies(verdict, covered=False), (scenario, verdict["checks"])
-    assert sum(verdict["counts"]["acknowledged"] for verdict in verdicts.values()) >= 2_000 * len(scenarios)
+    assert sum(verdict["counts"]["acknowledged"] for verdict in verdicts.values()) >= 1_000 * len(verdicts)
     assert job.exit == 0, job.output
     assert (tmp_path / "latest" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "latest" / "junit.xml").exists()

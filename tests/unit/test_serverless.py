@@ -20,7 +20,13 @@ from harness.topologies import TOPOLOGIES
 from tests.unit.test_plugin import collected, pytest_in
 
 SCENARIOS = {path.stem: load(path)[0] for path in find_scenarios(None)}
+#: What nobody needs a place for values for; and what takes one.
+OF_TASKS = {"expiry", "long", "periodic", "pipelines", "poison", "steady", "storms"}
+OF_VALUES = {"chords", "groups", "locks", "results", "retries", "revocation"}
 OF_WORKERS = {
+    *OF_TASKS,
+    *OF_VALUES,
+    *("folder-full", "locks-crash", "storage-locked", "timeouts"),
     *("impatient-stop", "lease-outlived", "scheduler-crash", "steady", "worker-crash", "worker-pause"),
     *("clock-ahead", "clock-behind", "greenlets", "priority-backlog", "producer-crash"),
     *("worker-process-kill", "worker-stop"),
@@ -29,8 +35,8 @@ APPLY = {
     "file": OF_WORKERS,
     "sqlite": OF_WORKERS,
     "cysqlite": OF_WORKERS,
-    "memory": {"lease-outlived", "priority-backlog", "steady", "worker-pause"},
-    "blackhole": {"steady"},
+    "memory": {*OF_TASKS, *OF_VALUES, "lease-outlived", "priority-backlog", "worker-pause"},
+    "blackhole": OF_TASKS,
 }
 
 
