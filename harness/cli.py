@@ -23,6 +23,7 @@ from harness.protocols import DeadlineExceeded, HarnessError, Unavailable
 
 USAGE, UNAVAILABLE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 64, 69, 70, 130, 141
 ORDERS = ("priority-fifo", "priority", "fifo", "none")
+FORMATS = ("jsonl", "edn")
 ROOMS = ("backends", "scenarios", "faults", "workloads", "checkers", "servers")
 DEBUG = "HUEY_HARNESS_DEBUG"
 
@@ -121,8 +122,11 @@ def build_parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print verdicts as JSON, one a line")
     check.set_defaults(run=_check)
 
-    export = commands.add_parser("export", help="print a run's history as JSON lines")
+    export = commands.add_parser("export", help="print a run's history, as JSON lines or for Jepsen's tools")
     export.add_argument("folder", type=Path, metavar="RUN", help="a folder <scenario>/<backend> of a run")
+    export.add_argument(
+        "--format", choices=FORMATS, default=FORMATS[0], help="jsonl, which check reads, or Jepsen's edn (%(default)s)"
+    )
     export.add_argument("--output", type=Path, metavar="FILE", help="write it there instead")
     export.set_defaults(run=_export)
 
@@ -212,7 +216,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from harness.history.jsonl import as_dicts
+    from harness.history.edn import edn_lines
+    from harness.history.jsonl import json_lines
     from harness.history.merge import read_run
     from harness.report.read import result_folders
 
@@ -226,11 +231,10 @@ def _export(args: argparse.Namespace) -> int:
     history = read_run(folder / "history", _fault_names(folder / "plan.json"))
     for warning in history.warnings:
         print(f"huey-harness: {warning}", file=sys.stderr)
-    # ASCII alone: whatever the terminal's encoding, it stays JSON.
-    encode = json.JSONEncoder(allow_nan=False).encode
+    lines = {"jsonl": json_lines, "edn": edn_lines}[args.format](history)
     with _output(args.output) as out:
-        for event in as_dicts(history):
-            out.write(encode(event) + "\n")
+        for line in lines:
+            out.write(line + "\n")
     return 0
 
 

@@ -363,6 +363,11 @@ def write_jsonl(history: History, path: Path) -> None:
             out.write("\n")
 
 
+def json_lines(history: History) -> Iterator[str]:
+    """The same, line by line, in ASCII alone: it stays JSON whatever a terminal's encoding."""
+    return map(json.JSONEncoder(allow_nan=False).encode, as_dicts(history))
+
+
 def as_dicts(history: History) -> Iterator[dict[str, Any]]:
     """The events, each as the object that stands in its line."""
     columns = zip(

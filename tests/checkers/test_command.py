@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.checkers.command import main_check
 from harness.history.jsonl import write_jsonl
@@ -121,3 +123,54 @@ def test_nothing_in_a_file_steers_the_terminal(tmp_path: Path) -> None:
     out = io.StringIO()
     assert main_check([path], "priority-fifo", False, out) == 64
     assert "\x1b" not in out.getvalue()
+
+
+EVERYTHING = """
+    0-1 p schedule 1 eta=5
+    2-3 p enqueue 2 priority=5
+    4-5 p ask_retries 2
+    6-7 c/scheduler read_schedule 1
+    8-9 c/scheduler enqueue 1
+    10 nemesis kill
+    11-12 c/w1 dequeue 2
+    13-14 c/w1 execute 2
+    15-16 c/w1 complete 2
+    17-18 c/w1 dequeue 1
+    19-20 c/w1/notes lock 1
+    21-22 c/w1 receive 1
+    23-24 c/w1 complete 1
+    25-26 c/w1 get_result 2
+    27-29 d drain
+"""
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5), st.integers(-(1 << 70), 1 << 70), st.floats(), st.text(max_size=3),
+    st.lists(st.integers(-2, 3), max_size=2), st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
+    st.sampled_from(("invoke", "ok", "fail", "info", "tick", "ask_chord", "unlock", "drain", "nemesis", "c/w1")),
+)  # fmt: skip
+KEYS = (
+    *("index", "time", "process", "type", "f", "task", "tasks", "done", "done_entries", "priority", "eta", "entry"),
+    *("outcome", "value", "fault", "phase", "error"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_whatever_stands_in_a_line_it_is_judged_or_its_line_is_named(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "any.jsonl"
+    write_jsonl(history(EVERYTHING), path)
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    for _ in range(data.draw(st.integers(1, 3))):
+        event = data.draw(st.sampled_from(events))
+        event.pop(data.draw(st.sampled_from(KEYS)), None)
+        if data.draw(st.booleans()):
+            event[data.draw(st.sampled_from(KEYS))] = data.draw(JUNK)
+    path.write_text("\n".join(json.dumps(event) for event in events))
+    out = io.StringIO()
+    code = main_check([path], "priority-fifo", True, out)
+    told = json.loads(out.getvalue())
+    if code == 64:
+        assert 1 <= told["line"] <= len(events) and told["error"]
+    else:
+        assert code in (0, 1, 2) and told["validity"] in ("valid", "invalid", "unknown")

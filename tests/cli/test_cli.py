@@ -410,6 +410,9 @@ def test_export(run: Run, project: Path) -> None:
     ]
     assert run("export", "run/s/cluster", "--output", "h.jsonl").code == 0
     assert Path("h.jsonl").read_text() == ran.out
+    told = run("export", "run/s/cluster", "--format=edn").out.splitlines()
+    assert len(told) == 3 and ":f :enqueue, :value 7, " in told[0] and ":process :nemesis" in told[2]
+    assert run("export", "run/s/cluster", "--format=xml").code == 64
 
 
 def test_export_of_what_is_not_one_run(run: Run, project: Path) -> None:
