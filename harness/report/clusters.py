@@ -17,6 +17,7 @@ LISTED_MAX = 100
 STORIES_MAX = 100
 STORY_TASKS_MAX = 3
 TASKS_MAX = 20
+EVIDENCE_MAX = 20
 SENTENCES_MAX = 3
 #: So many tasks of a cluster are looked up for its sentences.
 SAMPLED_MAX = 2_000
@@ -171,6 +172,7 @@ def _views(
             faults=indexes,
             t=round(narrator.seconds(times[-1]), 6) if times and narrator is not None else None,
             stories=stories,
+            evidence=tuple(i for i in finding.get("evidence") or () if isinstance(i, int))[:EVIDENCE_MAX],
         )
 
 

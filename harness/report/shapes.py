@@ -30,12 +30,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class StoryLine:
-    """One event of a task's life, or a fault that struck meanwhile (`how` = `fault`)."""
+    """One event of a task's life, or a fault that struck meanwhile (`how` = `fault`, and no index)."""
 
     t: float
     process: str
     what: str
     how: str
+    #: Its index in the history, as `huey-harness export` writes it.
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class FindingView:
     faults: tuple[int, ...]
     t: float | None
     stories: tuple[Story, ...]
+    #: Indexes in the history of the events that it rests on.
+    evidence: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

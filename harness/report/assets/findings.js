@@ -2,7 +2,7 @@
 
 const GLYPHS = { invoke: ["○", "called"], ok: ["●", "ok"], fail: ["✕", "failed"], info: ["?", "unknown"], fault: ["▲", "fault"] };
 
-const storyOf = (story, timeline) => {
+const storyOf = (story, evidence, timeline) => {
   const times = story.lines.map((line) => line.t);
   const show = button("Show on the timeline", () => {
     timeline.mark(story.task, Math.min(...times), Math.max(...times));
@@ -10,21 +10,23 @@ const storyOf = (story, timeline) => {
     timeline.view.focus({ preventScroll: true });
   });
   const half = Math.ceil(story.lines.length / 2);
-  const rows = story.lines.map((line) => h(`tr.how-${line.how}`, null,
+  const rows = story.lines.map((line) => h(`tr.how-${line.how}${evidence.includes(line.index) ? ".evidence" : ""}`, null,
+    h("td.n", null, line.index === null ? "" : `#${line.index}`),
     h("td.n", null, moment(line.t)),
     h("td.mono", null, line.process),
     h("td", null, h("span.glyph", { "aria-hidden": "true" }, (GLYPHS[line.how] || ["·"])[0]), " ", line.what)));
-  if (story.cut) rows.splice(half, 0, h("tr", null, h("td.quiet", { colspan: "3" }, `… ${plural(story.cut, "event")} left out …`)));
+  if (story.cut) rows.splice(half, 0, h("tr", null, h("td.quiet", { colspan: "4" }, `… ${plural(story.cut, "event")} left out …`)));
   return h("div.story", null,
     h("div.bar", null, h("h5", null, `The story of task ${story.task}`), times.length > 0 && timeline && show),
-    h("table", null, h("thead.hidden", null, h("tr", null, ["time", "process", "event"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)),
+    h("table", null, h("thead.hidden", null, h("tr", null, ["index", "time", "process", "event"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)),
     h("p.place", null, h("b", null, "Last known: "), story.place));
 };
 
 const findingOf = (finding, timeline) => h("div", null,
   h("p", null, finding.summary),
   finding.task_count > finding.tasks.length && h("p.quiet", null, `${number(finding.task_count)} tasks, among them ${finding.tasks.join(", ")}`),
-  finding.stories.map((story) => storyOf(story, timeline)),
+  finding.evidence.length > 0 && h("p.quiet", null, `Evidence: events ${finding.evidence.map((index) => `#${index}`).join(", ")} of the exported history`),
+  finding.stories.map((story) => storyOf(story, finding.evidence, timeline)),
   !finding.stories.length && h("p.quiet", null, "Its story is not on this page; the history has it."));
 
 const clusterOf = (cluster, open, alone, timeline) => {
