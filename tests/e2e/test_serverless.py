@@ -78,6 +78,28 @@ def test_a_class_of_ones_own_is_convicted_of_just_what_it_breaks(tmp_path: Path)
 
 
 @pytest.mark.world
+def test_a_storage_that_hurries_is_convicted_of_just_that_and_its_sound_parent_is_not(tmp_path: Path) -> None:
+    scenario = tmp_path / "later.yaml"
+    scenario.write_text(
+        "apiVersion: huey-harness/v1\nname: later\nasks: Does a task wait for its time?\n"
+        "workload: {kind: delays, tasks: 200, rate: 200, delay: [1500ms, 2s]}\n"
+    )
+    job = run_job(
+        tmp_path / "reports",
+        "--huey-backend=tests.e2e.broken:SqliteHurries,sqlite,tests.e2e.broken:FileHurries,file",
+        f"--huey-scenario={scenario}",
+        "--huey-runtime=local",
+    )
+    found = {
+        backend.partition(":")[2] or backend: anomalies(one, covered=False)
+        for (_, backend), one in job.verdicts().items()
+    }
+    assert found == {
+        "SqliteHurries": {"early"}, "FileHurries": {"early"}, "sqlite": set(), "file": set(),
+    }, job.output  # fmt: skip
+
+
+@pytest.mark.world
 def test_a_storage_that_derives_from_nothing_says_where_it_is_at_home(tmp_path: Path) -> None:
     job = run_job(
         tmp_path,
