@@ -126,6 +126,28 @@ def test_a_broken_storage_is_convicted_of_just_that(tmp_path: Path, name: str, a
 
 @pytest.mark.cluster
 @pytest.mark.world
+@pytest.mark.parametrize(
+    ("name", "scenario", "expected"),
+    [
+        ("ClusterInvents", "steady", {"unexpected"}),
+        ("ClusterReorders", "priority-backlog", {"priority_inversions", "fifo_inversions"}),
+    ],
+)
+def test_so_is_one_on_a_cluster(tmp_path: Path, name: str, scenario: str, expected: set[str]) -> None:
+    job = run_job(
+        tmp_path,
+        f"--huey-backend=tests.e2e.broken:{name}",
+        f"--huey-scenario={scenario}",
+        "--huey-scale=0.25",
+        "--huey-runtime=local",
+    )
+    assert job.exit == 1, job.output
+    (verdict,) = job.verdicts().values()
+    assert anomalies(verdict, covered=False) and anomalies(verdict, covered=False) <= expected
+
+
+@pytest.mark.cluster
+@pytest.mark.world
 def test_a_storage_that_reorders_is_convicted_of_just_that(tmp_path: Path) -> None:
     job = run_job(
         tmp_path,
