@@ -87,7 +87,7 @@ def _where_they_work(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield (
         "Median times to inject and to heal in milliseconds, each until it was seen, over all targets and choices of "
         "a fault; in brackets the slowest. Measured by `tests/contracts/faults/table.py` on a busy machine "
-        f"(two cores, load 3 to 39), {_rounds(rows)}. What servers need to agree again is in the times to heal. "
+        f"(two cores, load 1 to 39), {_rounds(rows)}. What servers need to agree again is in the times to heal. "
         "Consumers are stand-ins that start at once: a real one is well as soon as its interpreter has started.\n"
     )
     yield _table(

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.move_slot import MoveSlotInjection
+from harness.faults.process import SERVERS_TAKE
 from harness.faults.targets import READY_TIMEOUT_S, one
 from harness.protocols import HarnessError, Node
 from harness.scenario import FaultSpec
@@ -34,6 +35,7 @@ class AddShardSpec(FaultSpec):
     targets: ClassVar = ("primary-of-queue",)
     topologies: ClassVar = frozenset({"cluster"})
     color: ClassVar = "#0b5345"
+    takes_time: ClassVar = SERVERS_TAKE
 
 
 class AddShardInjection:
