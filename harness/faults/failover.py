@@ -68,7 +68,7 @@ class FailoverInjection:
         if self._is_cluster:
             topology.ask(self._told, "CLUSTER", "FAILOVER", *([] if self._how == "plain" else [self._how.upper()]))
         else:
-            topology.ask(self._told, "SENTINEL", "FAILOVER", str(topology.connection()["service_name"]))
+            self._order_of_sentinel(began)
         while (missing := self._missing()) is not None:
             if time.monotonic() - began > AGREE_TIMEOUT_S:
                 raise DeadlineExceeded(f"waited {AGREE_TIMEOUT_S:g} s for a new primary: {missing}")
@@ -77,6 +77,19 @@ class FailoverInjection:
         new = topology.primary_of(self._scene.queue_key).spec.name
         took_ms = (time.monotonic() - began) * 1000
         return f"{new} has taken over from {self._name} within {took_ms:.0f} ms of being told, and all others say so"
+
+    def _order_of_sentinel(self, began: float) -> None:
+        """Tell a sentinel, again while it says that no replica will do: it looks at them once a second (sentinel.c,
+        sentinelSelectSlave), and one that was only just taken in is not good enough yet."""
+        service = str(self._scene.topology.connection()["service_name"])
+        while True:
+            try:
+                self._scene.topology.ask(self._told, "SENTINEL", "FAILOVER", service)
+                return
+            except HarnessError as error:
+                if "NOGOODSLAVE" not in str(error) or time.monotonic() - began > AGREE_TIMEOUT_S:
+                    raise
+            time.sleep(0.05)
 
     def heal(self) -> None:
         """Nothing: who has taken over stays primary."""

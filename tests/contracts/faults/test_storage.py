@@ -81,11 +81,13 @@ def test_without_eviction_what_is_queued_stays_and_may_be_taken(scene: Scene) ->
         scene.agents.poll()
     primary = scene.topology.primary_of(KEY)
     injection = aim(scene, "out-of-memory", target="primary-of-queue")
-    injection.inject()
-    with pytest.raises(HarnessError, match=r"OutOfMemory|OOM"):
-        scene.agents.poll()
-    assert scene.topology.ask(primary, "RPOP", KEY) == "0"
-    assert scene.topology.ask(primary, "LLEN", KEY) == 49
-    injection.heal()
-    scene.agents.poll()
+    try:
+        injection.inject()
+        with pytest.raises(HarnessError, match=r"OutOfMemory|OOM"):
+            scene.topology.ask(primary, "LPUSH", KEY, "refused")
+        assert scene.topology.ask(primary, "RPOP", KEY) == "0"
+        assert scene.topology.ask(primary, "LLEN", KEY) == 49
+    finally:
+        injection.heal()
+    assert scene.topology.ask(primary, "LPUSH", KEY, "taken") == 50
     assert injection.healed()
