@@ -23,7 +23,7 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
         return f"it is for the topologies {', '.join(scenario.topologies)}, and this is {backend.topology}"
     if (why := _why_not_secured(scenario.topology, backend.topology)) is not None:
         return why
-    missing = frozenset[str]().union(*(type(one).requires for one in scenario.workloads)) - backend.capabilities
+    missing = scenario.requires - backend.capabilities
     if missing:
         return f"its workload needs {', '.join(sorted(missing))}, which {backend.name} does not have"
     if backend.only_server_faults and all(fault.target in CLIENT_ROLES for fault in faults):

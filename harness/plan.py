@@ -72,11 +72,6 @@ class Plan:
         return named(self.backend, self.version)
 
     @property
-    def requires_of_storage(self) -> frozenset[str]:
-        """Capabilities that its workloads ask of the storage."""
-        return frozenset().union(*(type(one).requires for one in self.scenario.workloads))
-
-    @property
     def paced_s(self) -> float | None:
         """How long the slowest producer takes by its own pace; None where one has none."""
         paces = [one.count / one.rate if one.rate else None for one in self.producers]

@@ -158,7 +158,7 @@ def judge_folder(folder: Path, meta: Mapping[str, Any]) -> tuple[Verdict, dict[s
             competing_min=plan.scenario.competing,
             troubles=tuple(stored["trouble"]),
             records_bodies=True,
-            lacks=why_unknown(stored.get("lacks", ()), plan.requires_of_storage, plan.backend.name),
+            lacks=why_unknown(stored.get("lacks", ()), plan.scenario.requires, plan.backend.name),
         ),
     )
     fields = verdict.to_json()

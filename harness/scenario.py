@@ -344,6 +344,11 @@ class ScenarioBase(Model):
         return next((one.period_s for one in self.workloads if one.period_s is not None), None)
 
     @property
+    def requires(self) -> frozenset[str]:
+        """Capabilities that its workloads ask of the storage."""
+        return frozenset().union(*(type(one).requires for one in self.workloads))
+
+    @property
     def possible_faults(self) -> list[FaultSpec]:
         """All that may strike, whatever is drawn."""
         return [*self.faults, *(self.nemesis.mix if self.nemesis else ())]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
+from harness.checkers.findings import Findings
 from harness.checkers.handing import (
-    Findings,
+    EVIDENCE_MAX,
     asked_results,
     count,
     givers,
@@ -52,7 +53,7 @@ def check(history: History, context: Context) -> CheckResult:
     """
     ops = pair(history)
     chords = _Chords.of(history, ops)
-    findings = Findings(ops, context)
+    findings = Findings(ops, context, EVIDENCE_MAX)
     if not len(chords.callbacks):
         return findings.result("chords", ANOMALIES)
     callbacks, members, chord_of = chords.callbacks, chords.members, chords.chord_of

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
+from harness.checkers.findings import Findings
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
-from harness.checkers.strikes import Strikes
 from harness.checkers.takes import last_takes
 from harness.history import log
 from harness.history.columns import History, Ints
-from harness.verdict import CheckResult, Finding, Validity
+from harness.verdict import CheckResult, Validity
 
 #: Huey looks at the clock when a worker has the task in hand (huey/api.py, Huey.execute), asks the storage whether it
 #: is revoked, and begins. Nobody is held to do that within less than this.
@@ -46,18 +44,10 @@ def check(history: History, context: Context) -> CheckResult:
     np.maximum.at(eta, np.searchsorted(tasks, ops.task[asks]), ops.eta[asks])
     bodies, takes = _about(ops, ops.rows(log.EXECUTE), tasks), _about(ops, ops.rows(log.DEQUEUE, log.OK), tasks)
     completes = _about(ops, ops.rows(log.COMPLETE, log.OK), tasks)
-    strikes = Strikes(ops, context)
-    findings: list[Finding] = []
+    findings = Findings(ops, context)
 
     def time_of(rows: Ints) -> Ints:
         return eta[np.searchsorted(tasks, ops.task[rows])]
-
-    def add(anomaly: str, rows: Iterable[int], how: str) -> None:
-        rows = tuple(row for row in rows if row != NOWHERE)
-        task = int(ops.task[rows[0]])
-        events = sorted({event for row in rows for event in ops.events(row)})
-        faults = sorted({fault for row in rows for fault in strikes.on_operation(row)})
-        findings.append(Finding(anomaly, (task,), tuple(events), f"task {task}: {how}", faults=tuple(faults)))
 
     taken = last_takes(ops, takes, bodies)
     decided_ns = np.maximum(np.where(taken != NOWHERE, ops.start_ns[taken], 0), ops.start_ns[bodies] - PATIENCE_NS)
@@ -65,7 +55,7 @@ def check(history: History, context: Context) -> CheckResult:
     for at in np.flatnonzero(late_ns > TOLERANCE_NS).tolist():
         row = int(bodies[at])
         how = f"{ops.by(row)} began it, and it had expired {late_ns[at] / 1e6:,.3f} ms before he asked for it"
-        add("ran_expired", [row, int(taken[at])], how)
+        findings.of_first("ran_expired", [row, int(taken[at])], how)
 
     expired = completes[ops.outcome[completes] == log.EXPIRED]
     taken = last_takes(ops, takes, expired)
@@ -74,20 +64,14 @@ def check(history: History, context: Context) -> CheckResult:
     for at in np.flatnonzero(early_ns > TOLERANCE_NS).tolist():
         row = int(expired[at])
         how = f"{ops.by(row)} took it for expired {early_ns[at] / 1e6:,.3f} ms before its time"
-        add("expired_early", [row, int(taken[at])], how)
+        findings.of_first("expired_early", [row, int(taken[at])], how)
 
     unrun = completes[~np.isin(ops.task[completes], ops.task[bodies])]
     for row in unrun[~np.isin(ops.outcome[unrun], (log.EXPIRED, log.REVOKED))].tolist():
         outcome = log.OUTCOMES[int(ops.outcome[row])]
-        add("wrong_outcome", [row], f"{ops.by(row)} completed it as {outcome}, and nobody had begun it")
+        findings.of_first("wrong_outcome", [row], f"{ops.by(row)} completed it as {outcome}, and nobody had begun it")
 
-    kinds = [finding.anomaly for finding in findings]
-    return CheckResult(
-        "expiry",
-        Validity.INVALID if findings else Validity.VALID,
-        {"expired": len(expired), **{name: kinds.count(name) for name in ANOMALIES}},
-        tuple(findings),
-    )
+    return findings.result("expiry", ANOMALIES, expired=len(expired))
 
 
 def _about(ops: Operations, rows: Ints, tasks: Ints) -> Ints:

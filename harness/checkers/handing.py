@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from harness.checkers import Context
 from harness.checkers.operations import FOREVER, NOWHERE, Operations
-from harness.checkers.strikes import Strikes
 from harness.history import log
 from harness.history.columns import Bools, History, Ints
-from harness.verdict import CheckResult, Finding, Validity
 
 #: How many operations of one finding are named.
 EVIDENCE_MAX = 8
-
-
-class Findings:
-    """Collects findings, each with the faults that its evidence overlaps."""
-
-    def __init__(self, ops: Operations, context: Context) -> None:
-        self._ops = ops
-        self._strikes = Strikes(ops, context)
-        self.found: list[Finding] = []
-
-    def add(self, anomaly: str, tasks: tuple[int, ...], rows: list[int], summary: str) -> None:
-        """The operations of `rows` prove it; the first EVIDENCE_MAX of them are named."""
-        faults = frozenset[int]().union(*(self._strikes.on_operation(row) for row in rows))
-        events = tuple(sorted({event for row in rows[:EVIDENCE_MAX] for event in self._ops.events(row)}))
-        self.found.append(Finding(anomaly, tasks, events, summary, faults=tuple(sorted(faults))))
-
-    def result(self, checker: str, anomalies: Iterable[str]) -> CheckResult:
-        """What that checker says, which knows these anomalies."""
-        counts = {name: sum(one.anomaly == name for one in self.found) for name in anomalies}
-        return CheckResult(checker, Validity.INVALID if self.found else Validity.VALID, counts, tuple(self.found))
 
 
 def last_of(ops: Operations, chosen: Bools) -> Ints:

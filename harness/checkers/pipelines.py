@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
+from harness.checkers.findings import Findings
 from harness.checkers.handing import (
-    Findings,
+    EVIDENCE_MAX,
     asked_results,
     count,
     givers,
@@ -70,7 +71,7 @@ def check(history: History, context: Context) -> CheckResult:
     handed = puts[givers(ops)[puts] == before[np.searchsorted(members, ops.task[puts])]]
     handed_times = count(members, ops.task[handed])
 
-    findings = Findings(ops, context)
+    findings = Findings(ops, context, EVIDENCE_MAX)
     for i in np.flatnonzero(begun_ns < good_ns).tolist():
         task, other = int(members[i]), int(before[i])
         rows = [*rows_about(ops, task, log.EXECUTE)[:1], *rows_about(ops, other, log.EXECUTE, log.COMPLETE)]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
+from harness.checkers.findings import Findings
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
-from harness.checkers.strikes import Strikes
 from harness.history import log
 from harness.history.columns import History, Ints
-from harness.verdict import CheckResult, Finding, Validity
+from harness.verdict import CheckResult, Validity
 
 #: Huey looks for a result once a second at least (huey/api.py, Result.get: `max_delay`); the rest is for busy machines.
 #: What a get that waited did not find was not there so long before its end.
@@ -47,14 +45,7 @@ def check(history: History, context: Context) -> CheckResult:
     puts = puts[np.argsort(begun_as[puts], kind="stable")]
     goes = np.unique(ops.task[asks[begun_as[asks] == 1]])
     takes = begun_as[gets] == 1
-    strikes = Strikes(ops, context)
-    findings: list[Finding] = []
-
-    def add(anomaly: str, task: int, rows: Iterable[int], how: str) -> None:
-        rows = tuple(rows)
-        events = sorted({event for row in rows for event in ops.events(row)})
-        faults = sorted({fault for row in rows for fault in strikes.on_operation(row)})
-        findings.append(Finding(anomaly, (task,), tuple(events), f"task {task}: {how}", faults=tuple(faults)))
+    findings = Findings(ops, context)
 
     # -------- the right one
     at = np.searchsorted(begun_as[puts], ended_as[got])
@@ -68,13 +59,13 @@ def check(history: History, context: Context) -> CheckResult:
     for i in np.flatnonzero(~right & ~np.isin(ops.task[got], dead)).tolist():
         row = int(got[i])
         if not known[i]:
-            add("wrong_result", int(ops.task[row]), [row], f"{ops.by(row)} got what no body of it returned")
+            findings.of_first("wrong_result", [row], f"{ops.by(row)} got what no body of it returned")
             continue
         put = int(puts[at_known[i]])
         whose = f"what task {int(ops.task[put])} returned"
         if ops.task[put] == ops.task[row]:
             whose = "what was returned only later"
-        add("wrong_result", int(ops.task[row]), [row, put], f"{ops.by(row)} got {whose}")
+        findings.of_first("wrong_result", [row, put], f"{ops.by(row)} got {whose}")
 
     # -------- once
     once = got[right & np.isin(ops.task[got], goes)]
@@ -87,7 +78,7 @@ def check(history: History, context: Context) -> CheckResult:
     for one in np.flatnonzero((times > 1) | late).tolist():
         rows = once[(of == one) & (took | (ops.start_ns[once] > taken_ns[one]))].tolist()
         who = ", then ".join(ops.by(row) for row in rows[:4])
-        add("repeated_result", int(ops.task[rows[0]]), rows, f"its result was taken, and there again: {who}")
+        findings.of_first("repeated_result", rows, f"its result was taken, and there again: {who}")
 
     # -------- read-your-result
     stored, stored_ns, stored_by = _stored(ops, completes, ops.task[puts])
@@ -101,16 +92,9 @@ def check(history: History, context: Context) -> CheckResult:
     missing = (stored_ns[place] < looked_ns) & (taking_ns[place] > ops.end_ns[empty])
     for row, complete in zip(empty[missing].tolist(), stored_by[place[missing]].tolist(), strict=True):
         how = f"{ops.by(row)} found no result, after {ops.by(complete)} had completed it"
-        add("missing_result", int(ops.task[row]), [complete, row], how)
+        findings.of_first("missing_result", [complete, row], how)
 
-    kinds = [finding.anomaly for finding in findings]
-    counts = {name: kinds.count(name) for name in ("wrong_result", "repeated_result", "missing_result")}
-    return CheckResult(
-        "results",
-        Validity.INVALID if findings else Validity.VALID,
-        {"got": len(got), **counts},
-        tuple(findings),
-    )
+    return findings.result("results", ("wrong_result", "repeated_result", "missing_result"), got=len(got))
 
 
 def _about(ops: Operations, rows: Ints, tasks: Ints) -> Ints:

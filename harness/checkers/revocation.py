@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
-from harness.checkers.handing import Findings, last_of
+from harness.checkers.findings import Findings
+from harness.checkers.handing import EVIDENCE_MAX, last_of
 from harness.checkers.operations import NOWHERE, Operations, pair
 from harness.history import log
 from harness.history.columns import History
@@ -34,7 +35,7 @@ def check(history: History, context: Context) -> CheckResult:
     was revoked while it ran (huey/api.py, Huey._execute), and `revoke_once` holds once.
     """
     ops = pair(history)
-    findings = Findings(ops, context)
+    findings = Findings(ops, context, EVIDENCE_MAX)
     drops = ops.rows(log.COMPLETE, log.OK, log.INFO)
     drops = drops[ops.outcome[drops] == log.REVOKED]
     revokes = ops.rows(log.REVOKE, log.OK, log.INFO)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from harness.checkers import CHECKERS, Context
+from harness.checkers.findings import Findings
 from harness.checkers.operations import NOWHERE, pair
-from harness.checkers.strikes import Strikes
 from harness.checkers.takes import last_takes
 from harness.history import log
 from harness.history.columns import History
-from harness.verdict import CheckResult, Finding, Validity
+from harness.verdict import CheckResult, Validity
 
 #: How much later than its time a body may end: it asks, or is interrupted, only when its worker gets to run.
 PATIENCE_NS = 3_000_000_000
@@ -49,23 +47,15 @@ def check(history: History, context: Context) -> CheckResult:
     taken = last_takes(ops, ops.rows(log.DEQUEUE, log.OK), bodies)
     begun_ns = np.where(taken != NOWHERE, ops.end_ns[taken], ops.start_ns[bodies] - PATIENCE_NS)
     left_ns = begun_ns + timeout_ns[place] - ops.end_ns[bodies]
-    strikes = Strikes(ops, context)
-    findings: list[Finding] = []
-
-    def add(anomaly: str, rows: Iterable[int], how: str) -> None:
-        rows = tuple(row for row in rows if row != NOWHERE)
-        task = int(ops.task[rows[0]])
-        events = sorted({event for row in rows for event in ops.events(row)})
-        faults = sorted({fault for row in rows for fault in strikes.on_operation(row)})
-        findings.append(Finding(anomaly, (task,), tuple(events), f"task {task}: {how}", faults=tuple(faults)))
+    findings = Findings(ops, context)
 
     for at in np.flatnonzero(over_ns > PATIENCE_NS).tolist():
         row = int(bodies[at])
-        add("overran", [row], f"{ops.by(row)} ran it for {over_ns[at] / 1e6:,.3f} ms longer than it may")
+        findings.of_first("overran", [row], f"{ops.by(row)} ran it for {over_ns[at] / 1e6:,.3f} ms longer than it may")
     for at in np.flatnonzero(failed & (left_ns > TOLERANCE_NS)).tolist():
         row = int(bodies[at])
         how = f"{ops.by(row)} ended it {left_ns[at] / 1e6:,.3f} ms before its time was up"
-        add("cut_short", [row, int(taken[at])], how)
+        findings.of_first("cut_short", [row, int(taken[at])], how)
 
     ended_well = np.unique(ops.task[bodies[~failed]])
     completes = ops.rows(log.COMPLETE, log.OK)
@@ -75,12 +65,9 @@ def check(history: History, context: Context) -> CheckResult:
     for row in completes[(as_done & ~well) | (as_failed & well)].tolist():
         outcome = log.OUTCOMES[int(ops.outcome[row])]
         mine = bodies[ops.task[bodies] == ops.task[row]].tolist()
-        add("wrong_outcome", [row, *mine], f"{ops.by(row)} completed it as {outcome}, and its body ended otherwise")
+        findings.of_first(
+            "wrong_outcome", [row, *mine], f"{ops.by(row)} completed it as {outcome}, and its body ended otherwise"
+        )
 
-    kinds = [finding.anomaly for finding in findings]
-    return CheckResult(
-        "timeouts",
-        Validity.INVALID if findings else Validity.VALID,
-        {"ended": int((failed & (left_ns <= TOLERANCE_NS)).sum()), **{name: kinds.count(name) for name in ANOMALIES}},
-        tuple(findings),
-    )
+    ended = int((failed & (left_ns <= TOLERANCE_NS)).sum())
+    return findings.result("timeouts", ANOMALIES, ended=ended)
