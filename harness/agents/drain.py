@@ -32,10 +32,24 @@ def main() -> None:
     """Record a `drain`: `ok` = nothing is left, `fail` = these tasks are, `info` = the storage would not say."""
     orders = read_orders()
     recorder = make_recorder(orders)
-    huey, _, _ = open_huey(orders, None)
+    huey = _opened(orders)
     wait_for_go(orders)
     drain(huey, recorder.log, TIMEOUT_S)
     recorder.log.close()
+
+
+def _opened(orders: dict[str, Any]) -> Any:
+    """The Huey instance. To open a storage may be to write to it, and others are at work still: tried again until
+    TIMEOUT_S are over, then whatever it raises."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return open_huey(orders, None)[0]
+        except Exception as error:
+            if time.monotonic() > deadline:
+                raise
+            print(f"{type(error).__name__}: {error}", flush=True)
+            time.sleep(0.1)
 
 
 def drain(huey: Any, out: ThreadLog, timeout_s: float) -> None:

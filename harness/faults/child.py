@@ -6,7 +6,8 @@ import signal
 import time
 
 from harness.faults import Scene
-from harness.faults.targets import AGENT_TIMEOUT_S, several, up, wait_busy
+from harness.faults.held import hold_working
+from harness.faults.targets import AGENT_TIMEOUT_S, several, up
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 
 GONE_TIMEOUT_S = 5.0
@@ -28,7 +29,8 @@ class ChildKill:
         if not mine:
             raise HarnessError(f"{name} has no {role}", remedy="consumers: {worker_type: process}")
         if role == "process-worker":
-            busy = wait_busy(scene, self._node)
+            hold_working(scene, self._node)
+            busy = scene.agents.holding(name)
             mine = [pid for pid in mine if pid in busy] or mine
         self._pid = mine[draw // len(consumers) % len(mine)]
         self._child = self._before[self._pid]
@@ -38,6 +40,7 @@ class ChildKill:
     def inject(self) -> str:
         """Kill, and see it gone and its parent alive."""
         self._node.signal_process(self._pid, signal.SIGKILL)
+        self._node.resume()  # it was stopped with a task in hand
         deadline = time.monotonic() + GONE_TIMEOUT_S
         while self._pid in self._node.processes():
             if time.monotonic() > deadline:

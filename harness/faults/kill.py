@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.child import ChildKill
+from harness.faults.held import hold_enqueuing, hold_working
 from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
-from harness.faults.producers import hold_enqueuing
-from harness.faults.targets import CHILD_ROLES, GROUPS, ONE_ROLES, PRODUCER
+from harness.faults.targets import AGENT_ROLES, CHILD_ROLES, GROUPS, ONE_ROLES, PRODUCER, one
 from harness.protocols import HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
@@ -58,6 +58,8 @@ class Kill:
             return ChildKill(scene, spec.target, draw)
         if spec.target == PRODUCER:
             return KillInjection(scene, hold_enqueuing(scene, draw))
+        if spec.target in AGENT_ROLES:
+            return KillInjection(scene, hold_working(scene, one(spec.target, scene, draw)))
         return at(spec.target, scene, draw, lambda node: KillInjection(scene, node))
 
 

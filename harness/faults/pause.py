@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
+from harness.faults.held import hold_enqueuing, hold_working
 from harness.faults.process import OneProcess, classes_of
-from harness.faults.producers import hold_enqueuing
-from harness.faults.targets import GROUPS, ONE_ROLES, PRODUCER
+from harness.faults.targets import AGENT_ROLES, GROUPS, ONE_ROLES, PRODUCER, one
 from harness.protocols import HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
@@ -32,7 +32,7 @@ class PauseInjection(OneProcess):
 
     def inject(self) -> str:
         """Freeze, and see the process table say so."""
-        if self.node.state() is not NodeState.PAUSED:  # a producer was stopped when it was aimed at
+        if self.node.state() is not NodeState.PAUSED:  # an agent was stopped when it was aimed at
             self.node.pause()
         state = self.node.state()
         if state is not NodeState.PAUSED:
@@ -53,6 +53,8 @@ class Pause:
         """At the role's node, or at all of the group."""
         if spec.target == PRODUCER:
             return PauseInjection(scene, hold_enqueuing(scene, draw))
+        if spec.target in AGENT_ROLES:
+            return PauseInjection(scene, hold_working(scene, one(spec.target, scene, draw)))
         return at(spec.target, scene, draw, lambda node: PauseInjection(scene, node))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 600
+_FINDINGS_MAX = 10
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,19 @@ def anomalies(verdict: dict[str, Any], *, covered: bool | None = None) -> set[st
         for finding in check["findings"]
         if covered is None or bool(finding["limit"]) is covered
     }
+
+
+def told(verdict: dict[str, Any]) -> str:
+    """What a person needs who sees that this run did not end as it was to, in lines that no assertion cuts short."""
+    faults = [
+        f"fault {fault['index']}, {fault['kind']} {fault['target']}: {'landed' if fault['landed'] else 'NOT LANDED'}"
+        f" ({fault['proof']}); {'healed' if fault['healed'] else 'NOT HEALED'} ({fault['heal_proof']})"
+        for fault in verdict["faults"]
+    ]
+    found = [
+        f"{check['checker']}: {finding['anomaly']}, limit {finding['limit']}: {finding['summary']}"
+        for check in verdict["checks"]
+        for finding in check["findings"]
+    ]
+    head = f"{verdict['scenario']} on {verdict['backend']}, {verdict['runtime']}: {verdict['validity']}"
+    return "\n".join([head, *verdict["reasons"], *faults, *found[:_FINDINGS_MAX]])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.job import anomalies, run_job
+from tests.e2e.job import anomalies, run_job, told
 
 #: What a cluster is asked here, before anything is released: `make evidence` asks all, of all backends.
 SCENARIOS = {
@@ -43,11 +43,11 @@ def test_a_cluster_keeps_what_it_promises(tmp_path: Path, runtime: str, scenario
     assert {scenario for scenario, backend in verdicts if backend == "cluster"} == scenarios, job.output
     assert {backend for _, backend in verdicts} == {"cluster", "cluster-alive"}
     for (scenario, _), verdict in verdicts.items():
-        assert all(fault["landed"] and fault["healed"] for fault in verdict["faults"]), (scenario, verdict["faults"])
+        assert all(fault["landed"] and fault["healed"] for fault in verdict["faults"]), told(verdict)
         # What it is known for is two things: a primary that comes back empty, and one that throws keys away.
         expected = "invalid" if scenario in ("empty-restart", "evicted") else "valid"
-        assert verdict["validity"] == expected, (scenario, verdict["reasons"], verdict["checks"])
-        assert not anomalies(verdict, covered=False), (scenario, verdict["checks"])
+        assert verdict["validity"] == expected, told(verdict)
+        assert not anomalies(verdict, covered=False), told(verdict)
     assert sum(verdict["counts"]["acknowledged"] for verdict in verdicts.values()) >= 1_000 * len(verdicts)
     assert job.exit == 0, job.output
     assert (tmp_path / "latest" / "report.html").stat().st_size > 10_000
@@ -69,7 +69,7 @@ def test_what_stock_storages_lose_is_kept_on_one_server_and_behind_sentinel(tmp_
     )
     assert job.exit == 0, job.output
     for verdict in job.verdicts().values():
-        assert verdict["validity"] == "valid", (verdict["scenario"], verdict["reasons"], verdict["checks"])
+        assert verdict["validity"] == "valid", told(verdict)
 
 
 @pytest.mark.cluster

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.job import anomalies, run_job
+from tests.e2e.job import anomalies, run_job, told
 
 pytestmark = pytest.mark.cluster
 ALL = ("file", "sqlite", "memory", "blackhole")
@@ -41,7 +41,7 @@ def test_they_keep_what_they_promise(tmp_path: Path, runtime: str, scenarios: tu
     assert set(verdicts) == {(scenario, name) for scenario in scenarios for name in ASKED[scenario]}
     for (scenario, name), verdict in verdicts.items():
         counts = verdict["counts"]
-        assert all(fault["landed"] and fault["healed"] for fault in verdict["faults"]), (scenario, name)
+        assert all(fault["landed"] and fault["healed"] for fault in verdict["faults"]), told(verdict)
         assert not anomalies(verdict, covered=False), (scenario, name, verdict["checks"])
         assert counts["acknowledged"] == TASKS, (scenario, name)
         assert counts["completed"] + counts["lost"] == TASKS, (scenario, name)
@@ -57,7 +57,7 @@ def test_they_keep_what_they_promise(tmp_path: Path, runtime: str, scenarios: tu
         lucky = {"fifo_inversions"} if name == "file" else set()
         expected = {"lost_in_flight"} if scenario == "worker-crash" else set()
         assert anomalies(verdict) - lucky == expected, (scenario, name, verdict["checks"])
-        assert not verdict["reasons"], (scenario, name)
+        assert not verdict["reasons"], told(verdict)
 
 
 @pytest.mark.world

@@ -121,7 +121,7 @@ def test_a_node_that_is_cut_off_may_be_killed_as_well(scene: Scene, tmp_path: Pa
     cut_off = [""]
     cut, kill = carry_out(
         scene, tmp_path,
-        "- {kind: partition, target: primary-of-queue, from: nodes, at: {elapsed: 0}, for: 700ms}\n"
+        "- {kind: partition, target: primary-of-queue, from: nodes, at: {elapsed: 0}, for: 2s}\n"
         "- {kind: kill, target: primary-of-queue, at: {elapsed: 100ms}, for: 200ms}\n",
         seen,
     )  # fmt: skip
