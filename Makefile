@@ -13,7 +13,7 @@ chaos: setup ## the scenarios on a Redis Cluster, and a report
 	if [ -e reports/latest/report.html ]; then echo "report: $(CURDIR)/reports/latest/report.html"; fi; exit $$status
 
 test: setup ## the project's tests
-	@scripts/engine run .venv/bin/pytest -m "not alone" -n 2 --dist worksteal
+	@scripts/engine run .venv/bin/pytest -m "not alone" -n 3 --dist worksteal
 	@scripts/engine run .venv/bin/pytest -m alone
 
 check: setup ## format, types, import contracts, unit tests: under a minute

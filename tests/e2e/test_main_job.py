@@ -10,16 +10,8 @@ from tests.e2e.job import anomalies, run_job, told
 
 #: What a cluster is asked here, before anything is released: `make evidence` asks all, of all backends.
 SCENARIOS = {
-    *("blackout", "empty-restart", "evicted", "failover-ordered", "partition-minority", "primary-loss"),
-    *(
-        "replies-torn-off",
-        "scheduler-crash",
-        "shard-added",
-        "slow-links",
-        "steady",
-        "unreplicated-tail",
-        "worker-crash",
-    ),
+    *("empty-restart", "evicted", "failover-ordered", "partition-minority", "primary-loss"),
+    *("replies-torn-off", "scheduler-crash", "steady", "unreplicated-tail", "worker-crash"),
 }
 #: Where containers differ from namespaces: whole nodes that end, links that are cut, programs told to stop.
 ON_DOCKER = {"partition-minority", "primary-loss", "worker-crash", "worker-stop"}
