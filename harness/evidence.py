@@ -1,7 +1,8 @@
 """`make evidence`: the campaigns behind the tables of the docs; resumable, as what was done is not done again.
 
-A campaign is a list of pytest sessions, one a backend, runtime and seed. Each leaves its folder of reports below
-`reports/evidence`; `docs/evidence.json` is what all of them add up to, and the README's table is made from that.
+A campaign is a list of pytest sessions, one a backend, runtime and seed, of all scenarios or of some. Each leaves its
+folder of reports below `reports/evidence`; `docs/evidence.json` is what all of them add up to, beside what it had of
+others, and the README's table is made from that.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from harness.evidence_tables import by_fault_class, by_scenario
 from harness.report.model import standing
 
 FOLDER = Path("reports/evidence")
+EVIDENCE = Path("docs/evidence.json")
 #: A session of all scenarios on one backend takes minutes.
 SESSION_TIMEOUT_S = 3600
 SUMMED = (
@@ -46,11 +48,13 @@ class Session:
     backend: str
     runtime: str
     seed: int
+    #: Empty = all that apply.
+    scenarios: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Its reports."""
-        return FOLDER / f"{self.runtime}-{self.backend}-{self.seed}"
+        return FOLDER / "-".join([self.runtime, self.backend, str(self.seed), *self.scenarios])
 
     @property
     def is_done(self) -> bool:
@@ -64,7 +68,7 @@ class Session:
         command = [
             sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
             f"--huey-backend={self.backend}", f"--huey-runtime={self.runtime}", f"--huey-seed={self.seed}",
-            f"--huey-report={self.folder}",
+            f"--huey-report={self.folder}", *(f"--huey-scenario={name}" for name in self.scenarios),
         ]  # fmt: skip
         with (self.folder / "output.txt").open("wb") as output:
             done = subprocess.run(
@@ -75,10 +79,10 @@ class Session:
         return done.returncode
 
 
-def fold(folder: Path) -> dict[str, Any]:
-    """All verdicts below the folder, added up by runtime, scenario and backend."""
+def fold(folder: Path, known: Mapping[str, Any]) -> dict[str, Any]:
+    """All verdicts below the folder, added up by runtime, scenario and backend; and what was known of all others."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    versions: dict[str, None] = {}
+    versions: dict[str, None] = dict.fromkeys(known["versions"])
     for path in sorted(folder.glob("*/*/*/*/verdict.json")):
         if path.parents[2].is_symlink() or not (path.parents[3] / "done").exists():
             continue  # `latest`, or a session that was interrupted
@@ -95,13 +99,12 @@ def fold(folder: Path) -> dict[str, Any]:
         for name in SUMMED:
             row[name] += verdict["counts"].get(name) or 0
         versions[", ".join(f"{name} {version}" for name, version in sorted(verdict["versions"].items()))] = None
-    return {
-        "versions": sorted(versions),
-        "rows": [
-            {"runtime": runtime, "scenario": scenario, "backend": backend, **row, "seeds": sorted(row["seeds"])}
-            for (runtime, scenario, backend), row in sorted(rows.items())
-        ],
-    }
+    all_rows = {(row["runtime"], row["scenario"], row["backend"]): row for row in known["rows"]}
+    for (runtime, scenario, backend), row in rows.items():
+        seeds = sorted(row["seeds"])
+        named = {"runtime": runtime, "scenario": scenario, "backend": backend}
+        all_rows[runtime, scenario, backend] = {**named, **row, "seeds": seeds}
+    return {"versions": sorted(versions), "rows": [row for _, row in sorted(all_rows.items())]}
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
@@ -109,13 +112,16 @@ def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m harness.evidence", description=__doc__)
     parser.add_argument("--runtimes", default="local,docker", help="comma-separated (default: %(default)s)")
     parser.add_argument("--backends", default=",".join(SEEDS), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--scenarios", default="", help="comma-separated (default: all that apply)")
+    parser.add_argument("--seeds", type=int, help="at most so many (default: five of those that promise, else one)")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="sessions side by side")
     parser.add_argument("--fold", action="store_true", help="only add up what is there")
     options = parser.parse_args(None if arguments is None else list(arguments))
+    scenarios = tuple(options.scenarios.split(",")) if options.scenarios else ()
     todo = [
-        Session(backend, runtime, seed)
+        Session(backend, runtime, seed, scenarios)
         for runtime, backend in itertools.product(options.runtimes.split(","), options.backends.split(","))
-        for seed in SEEDS[backend]
+        for seed in SEEDS[backend][: options.seeds]
     ]
     todo.sort(key=lambda one: one.seed)
     if not options.fold:
@@ -123,8 +129,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
             pending = {pool.submit(one.carry_out): one for one in todo if not one.is_done}
             for future in concurrent.futures.as_completed(pending):
                 print(f"{pending[future].folder}: exit {future.result()}", flush=True)
-    evidence = fold(FOLDER)
-    Path("docs/evidence.json").write_text(json.dumps(evidence, indent=1) + "\n")
+    evidence = fold(FOLDER, json.loads(EVIDENCE.read_text()))
+    EVIDENCE.write_text(json.dumps(evidence, indent=1) + "\n")
     for runtime in options.runtimes.split(","):
         print(f"\n{runtime}\n\n{by_fault_class(evidence, runtime)}\n{by_scenario(evidence, runtime)}")
     return 0
