@@ -114,6 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     things = new.add_subparsers(metavar="THING", required=True)
     scenario = things.add_parser("scenario", help="write scenarios/NAME.yaml, with comments")
     scenario.add_argument("name", metavar="NAME")
+    scenario.add_argument("--extends", metavar="SCENARIO", help="begin with all that this one says")
     scenario.set_defaults(run=_new_scenario)
 
     check = commands.add_parser("check", help="judge stored histories")
@@ -203,7 +204,7 @@ def _schema(args: argparse.Namespace) -> int:
 def _new_scenario(args: argparse.Namespace) -> int:
     from harness.scenario_file.template import write_scenario
 
-    path, schema = write_scenario(Path("scenarios"), args.name)
+    path, schema = write_scenario(Path("scenarios"), args.name, args.extends)
     print(f"wrote {path}" + (f" and {schema}, from which editors check it" if schema else ""))
     print(f"  → pytest --huey-backend=cluster --huey-scenario={args.name}")
     return 0

@@ -6,15 +6,12 @@ import fnmatch
 import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from harness.protocols import HarnessError
 from harness.registry import UnknownName, did_you_mean
 from harness.scenario import Scenario
+from harness.scenario_file.files import scenarios_in, shipped_folder
 from harness.scenario_file.reading import load_all
-
-SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -28,26 +25,6 @@ class Located:
     id: str
     path: Path
     scenario: Scenario
-
-
-def shipped_folder() -> Path:
-    """The folder of the scenarios that come with the project. Raises HarnessError when it is not there.
-
-    In an installed wheel it lies among the package's data, in a checkout beside the package.
-    """
-    package = Path(str(resources.files("harness")))
-    for folder in (package / "_data" / "scenarios", package.parent / "scenarios"):
-        if folder.is_dir():
-            return folder
-    raise HarnessError(
-        "the scenarios that come with huey-harness are missing from this installation",
-        remedy="pip install --force-reinstall 'huey-harness[chaos]'",
-    )
-
-
-def scenarios_in(folder: Path) -> list[Path]:
-    """The scenario files right in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
 
 
 def find_scenarios(own: Path | None) -> list[Path]:

@@ -16,18 +16,35 @@ import functools
 import json
 from typing import Any
 
-from harness.scenario import API_VERSION, DURATION_PATTERN, ScenarioBase, scenario_model
+from harness.scenario import API_VERSION, DURATION_PATTERN, NAME_PATTERN, ScenarioBase, scenario_model
+from harness.scenario_file.editor_schema import for_editors
+from harness.scenario_file.extending import EXTENDS, PARAMETER_PATTERN, PARAMETERS
 from harness.scenario_file.words import resolve
 
 SCHEMA_NAME = "scenario.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 #: A name, not an address: nothing is to be fetched.
 _ID = "urn:huey-harness:scenario:v1"
+#: What stands in files, and no longer in a scenario that was put together.
+_ONLY_IN_FILES: dict[str, Any] = {
+    EXTENDS: {
+        "type": "string",
+        "pattern": NAME_PATTERN,
+        "description": "the scenario that has all that this one does not say: of this file, of the file of that name "
+        "beside it, or a shipped one",
+    },
+    PARAMETERS: {
+        "type": "object",
+        "description": "values by name; where a value is $name, without quotes, that one stands",
+        "propertyNames": {"pattern": PARAMETER_PATTERN},
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+    },
+}
 
 
 def schema() -> dict[str, Any]:
-    """The schema of scenario files with all faults and workloads that are registered here."""
-    return schema_of(scenario_model())
+    """The schema of scenario files, as editors check them, with all faults and workloads that are registered here."""
+    return for_editors(schema_of(scenario_model()))
 
 
 def schema_text() -> str:
@@ -37,7 +54,7 @@ def schema_text() -> str:
 
 @functools.cache
 def schema_of(model: type[ScenarioBase]) -> dict[str, Any]:
-    """The schema of one such model. The result is shared: do not change it."""
+    """The schema of one such model, with the fields that only files have. The result is shared: do not change it."""
     made = model.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = made.get("$defs", {})
     for part in (made, *definitions.values()):
@@ -45,6 +62,7 @@ def schema_of(model: type[ScenarioBase]) -> dict[str, Any]:
             _tidy(field, definitions)
     _require_kinds(made, definitions)
     made.pop("title", None)
+    made["properties"] |= _ONLY_IN_FILES
     return {
         "$schema": _DIALECT,
         "$id": _ID,

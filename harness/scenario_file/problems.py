@@ -13,8 +13,9 @@ SHOWN_MAX = 50
 
 
 class Place(NamedTuple):
-    """Where something stands in a file. Both count from 1, columns in characters."""
+    """Where something stands, and in which file. Both numbers count from 1, columns in characters."""
 
+    file: str
     line: int
     column: int
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +12,11 @@ from pydantic import ValidationError
 
 from harness.registry import nearest
 from harness.scenario import Scenario, ScenarioBase, scenario_model
+from harness.scenario_file.extending import Source, compose, name_of
+from harness.scenario_file.files import content
 from harness.scenario_file.json_schema import schema_of
 from harness.scenario_file.problems import Place, Problem, ScenarioErrors
-from harness.scenario_file.tree import BYTES_MAX, Items, Mapping, Node, Scalar, named, parse, plain_data, shown
+from harness.scenario_file.tree import Items, Mapping, Node, Scalar, named, parse, plain_data, shown
 from harness.scenario_file.words import Schema, describe, hint, resolve
 
 #: Errors of pydantic that the schema's own words explain better; also all that end in `_type` or `_parsing`.
@@ -31,7 +31,7 @@ _SAID_BY_SCHEMA = frozenset(
 
 def load(path: Path) -> list[Scenario]:
     """The scenarios of a file, one for each YAML document. Raises ScenarioErrors, all problems at once."""
-    return read_scenarios(_content(path), str(path))
+    return read_scenarios(content(path), str(path), folder=path.parent)
 
 
 def load_all(paths: Iterable[Path]) -> dict[Path, list[Scenario]]:
@@ -48,60 +48,52 @@ def load_all(paths: Iterable[Path]) -> dict[Path, list[Scenario]]:
     return loaded
 
 
-def read_scenarios(data: bytes, file: str, model: type[ScenarioBase] | None = None) -> list[Scenario]:
-    """The scenarios in a file's content. Raises ScenarioErrors.
+def read_scenarios(
+    data: bytes, file: str, model: type[ScenarioBase] | None = None, *, folder: Path | None = None
+) -> list[Scenario]:
+    """The scenarios in a file's content, put together with what they extend. Raises ScenarioErrors.
 
     `file` is the name that problems carry; `model` what the content is held against, by default the one with
-    every registered fault and workload.
+    every registered fault and workload; `folder` where scenarios lie that it may extend, beside those that are shipped.
     """
     documents, problems = parse(data, file)
     scenarios: list[Scenario] = []
     # Where the text itself is wrong, what it was taken for is not judged.
-    reader = _Reader(file, model or scenario_model(), {(p.line, p.column) for p in problems})
+    reader = _Reader(model or scenario_model(), {(p.file, p.line, p.column) for p in problems})
+    source = Source(documents, folder)
     for document in documents:
         try:
-            scenarios.append(reader.scenario(document))
+            scenarios.append(reader.scenario(_mapping(document), source))
         except ScenarioErrors as errors:
             problems.extend(errors.problems)
-    problems.extend(_repeated_names(documents, file))
+    problems.extend(_repeated_names(documents))
     if problems:
         raise ScenarioErrors(sorted(dict.fromkeys(problems)))
     return scenarios
 
 
-def _content(path: Path) -> bytes:
-    """The file's bytes, one more than the limit at most."""
-    try:
-        # A pipe would keep us waiting for whoever opens its other end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ScenarioErrors([Problem(str(path), 1, 1, "this is not a regular file")])
-            return stream.read(BYTES_MAX + 1)
-    except IsADirectoryError:
-        raise ScenarioErrors([Problem(str(path), 1, 1, "this is a folder, not a file")]) from None
-    except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        raise ScenarioErrors([Problem(str(path), 1, 1, f"cannot be read: {said}")]) from None
+def _mapping(document: Node) -> Mapping:
+    if not isinstance(document, Mapping):
+        raise ScenarioErrors([Problem(*document.place, _no_scenario(document))])
+    return document
 
 
-def _repeated_names(documents: Sequence[Node], file: str) -> list[Problem]:
+def _repeated_names(documents: Sequence[Node]) -> list[Problem]:
     first: dict[str, Place] = {}
     problems = []
     for document in documents:
-        entry = document.entries.get("name") if isinstance(document, Mapping) else None
-        name = entry.value if entry else None
-        if not isinstance(name, Scalar) or not isinstance(name.value, str):
+        name = name_of(document)
+        if name is None:
             continue
-        if name.value in first:
-            before = first[name.value]
+        if name.text in first:
+            before = first[name.text]
             message = (
                 f"two scenarios of this file are called {shown(name)}; "
                 f"the first on line {before.line}, column {before.column}"
             )
-            problems.append(Problem(file, *name.place, message))
+            problems.append(Problem(*name.place, message))
         else:
-            first[name.value] = name.place
+            first[name.text] = name.place
     return problems
 
 
@@ -125,18 +117,16 @@ class _Spot:
 class _Reader:
     """Holds documents of one file against a model and words what does not fit."""
 
-    def __init__(self, file: str, model: type[ScenarioBase], settled: set[tuple[int, int]]) -> None:
-        self.file = file
+    def __init__(self, model: type[ScenarioBase], settled: set[tuple[str, int, int]]) -> None:
         self.model = model
         self.schema = schema_of(model)
         self.definitions: Schema = self.schema.get("$defs", {})
         #: Places that a problem was reported for before.
         self.settled = settled
 
-    def scenario(self, document: Node) -> Scenario:
+    def scenario(self, written: Mapping, source: Source) -> Scenario:
         """The document as a scenario. Raises ScenarioErrors."""
-        if not isinstance(document, Mapping):
-            raise ScenarioErrors([Problem(self.file, *document.place, _no_scenario(document))])
+        document = compose(written, source)
         # As JSON, strict: the text "5" is no number and true is no 1, but a list is good for a tuple.
         data = plain_data(document)
         try:
@@ -185,7 +175,7 @@ class _Reader:
                 continue
             place, message = self._reworded(error, spot)
             if place not in self.settled:
-                problems.append(Problem(self.file, *place, message))
+                problems.append(Problem(*place, message))
         return problems
 
     def _walk(self, document: Mapping, path: Sequence[str | int], error_type: str) -> _Spot:

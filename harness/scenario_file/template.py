@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.protocols import HarnessError
 from harness.scenario import FORMS, NAME_PATTERN
 from harness.scenario_file.json_schema import SCHEMA_NAME, schema_text
+from harness.scenario_file.reading import read_scenarios
 
 _TEMPLATE = """\
 # yaml-language-server: $schema={schema}
@@ -48,25 +49,50 @@ liveness:
   drain: 30s       # from the last healing to the last task done
 """
 
+_EXTENDING = """\
+# yaml-language-server: $schema={schema}
+# All that {base} says, but for what stands here. To check this file, and to ask:
+#     huey-harness lint scenarios/{name}.yaml
+#     pytest --huey-backend=cluster --huey-scenario={name}
+apiVersion: huey-harness/v1
+name: {name}
+extends: {base}
 
-def scenario_text(name: str) -> str:
-    """The template under that name. Raises HarnessError when it can be no scenario's name."""
+# Values by name: where a value is $rate, without quotes, this one stands. Who extends this may give another.
+parameters:
+  rate: 900
+
+# Fields of a mapping are laid over the inherited ones, one by one. A list, such as faults, takes the whole's place.
+workload:
+  rate: $rate      # tasks a second, over all producers
+"""
+
+
+def scenario_text(name: str, base: str | None = None) -> str:
+    """The template under that name, of a scenario that extends `base` if there is one.
+
+    Raises HarnessError when it can be no scenario's name.
+    """
     if re.fullmatch(NAME_PATTERN, name) is None:
         raise HarnessError(
             f"the name must be {FORMS[NAME_PATTERN]}, not {name!r}",
             remedy="huey-harness new scenario worker-crash",
         )
+    if base is not None:
+        return _EXTENDING.format(name=name, base=base, schema=SCHEMA_NAME)
     return _TEMPLATE.format(name=name, schema=SCHEMA_NAME)
 
 
-def write_scenario(folder: Path, name: str) -> tuple[Path, Path | None]:
+def write_scenario(folder: Path, name: str, base: str | None = None) -> tuple[Path, Path | None]:
     """Write the template to `<folder>/<name>.yaml`, and the schema beside it unless there is one.
 
     Returns the paths of the scenario, and of the schema if it was written. Raises HarnessError when the file
-    exists or cannot be written.
+    exists or cannot be written, and when there is no scenario `base` that it could extend.
     """
-    text = scenario_text(name)
+    text = scenario_text(name, base)
     path, beside = folder / f"{name}.yaml", folder / SCHEMA_NAME
+    if base is not None:
+        read_scenarios(text.encode(), str(path), folder=folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:

@@ -116,17 +116,15 @@ def parse(data: bytes, file: str) -> tuple[list[Node], list[Problem]]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line, column = _Lines(data[: error.start].decode("utf-8")).place(error.start)
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        return [], [Problem(file, line, column, message)]
-    lines = _Lines(text)
+        place = _Lines(data[: error.start].decode("utf-8"), file).place(error.start)
+        return [], [Problem(*place, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8")]
+    lines = _Lines(text, file)
     bad = _NOT_ALLOWED.search(text)
     if bad is not None:
-        line, column = lines.place(bad.start())
         name = " (NUL)" if bad[0] == "\0" else ""
         message = f"the character U+{ord(bad[0]):04X}{name} may not stand in a YAML file"
-        return [], [Problem(file, line, column, message)]
-    builder = _Builder(file, lines)
+        return [], [Problem(*lines.place(bad.start()), message)]
+    builder = _Builder(lines)
     builder.read(text)
     if not builder.documents and not builder.problems:
         builder.problems.append(Problem(file, 1, 1, "the file is empty: it holds no scenario"))
@@ -136,8 +134,9 @@ def parse(data: bytes, file: str) -> tuple[list[Node], list[Problem]]:
 class _Lines:
     """From offsets in a text to places. An offset behind the last character is placed just behind it."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: str) -> None:
         self.text = text
+        self.file = file
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(text) if match.end() < len(text))]
 
     def place(self, offset: int) -> Place:
@@ -146,7 +145,7 @@ class _Lines:
         end = self._starts[line] if line < len(self._starts) else len(self.text)
         # The end of the file is shown where its last line ends, not on a line that no editor numbers.
         last = len(self.text[start:end].rstrip("\r\n"))
-        return Place(line, min(offset - start, last) + 1)
+        return Place(self.file, line, min(offset - start, last) + 1)
 
 
 class _Stop(Exception):
@@ -173,8 +172,7 @@ class _Open:
 class _Builder:
     """Makes trees of a stream of events, without recursion."""
 
-    def __init__(self, file: str, lines: _Lines) -> None:
-        self.file = file
+    def __init__(self, lines: _Lines) -> None:
         self.lines = lines
         self.documents: list[Node] = []
         self.problems: list[Problem] = []
@@ -274,7 +272,7 @@ class _Builder:
             message = f"{named(node)} is given twice; first on line {first.line}, column {first.column}"
         else:
             return node
-        self.problems.append(Problem(self.file, *node.place, message))
+        self.problems.append(Problem(*node.place, message))
         return None
 
     def _scalar(self, event: ScalarEvent) -> Scalar:
@@ -318,7 +316,7 @@ class _Builder:
         return self.lines.place(event.start_mark.index)
 
     def _problem(self, offset: int, message: str) -> None:
-        self.problems.append(Problem(self.file, *self.lines.place(offset), message))
+        self.problems.append(Problem(*self.lines.place(offset), message))
 
     def _syntax(self, error: MarkedYAMLError) -> None:
         """Say what the parser found in words for someone who does not know its insides."""

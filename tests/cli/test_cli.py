@@ -436,3 +436,20 @@ def test_main_takes_its_arguments_from_the_command_line(
     monkeypatch.setattr(sys, "argv", ["huey-harness", "list", "nothing-like"])
     assert main() == 64
     assert "nothing called 'nothing-like'" in capsys.readouterr().err
+
+
+def test_a_new_scenario_may_extend_another(run: Run, project: Path) -> None:
+    ran = run("new", "scenario", "faster", "--extends", "worker-crash")
+    assert ran.code == 0, ran.err
+    [scenario] = load(project / "scenarios" / "faster.yaml")
+    assert (scenario.workload.rate, len(scenario.faults)) == (900, 3)
+    ran = run("lint", "scenarios")
+    assert (ran.code, ran.out) == (0, "scenarios/faster.yaml: ok (faster)\n")
+
+
+def test_what_a_new_scenario_cannot_extend(run: Run, project: Path) -> None:
+    ran = run("new", "scenario", "faster", "--extends", "worker-crsh")
+    assert (ran.code, ran.out) == (64, "")
+    assert "scenarios/faster.yaml:7:10: there is no scenario 'worker-crsh'" in ran.err
+    assert "Did you mean 'worker-crash'?" in ran.err
+    assert not (project / "scenarios").exists()

@@ -47,7 +47,7 @@ def test_shipped_ones_have_stable_ids_and_own_ones_follow(available: list[Locate
 def test_in_an_installed_wheel_the_shipped_ones_lie_among_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.scenario_file.find.resources.files", lambda package: tmp_path / package)
+    monkeypatch.setattr("harness.scenario_file.files.resources.files", lambda package: tmp_path / package)
     with pytest.raises(HarnessError, match="missing from this installation"):
         shipped_folder()
     data = tmp_path / "harness" / "_data" / "scenarios"

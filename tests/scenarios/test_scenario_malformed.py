@@ -289,7 +289,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(
         "s.yaml:2:7: `name` must be a name of lower-case letters, digits and hyphens, 64 characters at most, "
         "not 'Two Words'. Write two-words",
         "s.yaml:3:1: unknown field `ask`. Did you mean `asks`? There are: apiVersion, name, asks, topologies, "
-        "topology, consumers, workload, beside, faults, nemesis, liveness, competing",
+        "topology, consumers, workload, beside, faults, nemesis, liveness, competing, extends, parameters",
         "s.yaml:4:18: `kind` must be one of plain, ranked, not 'plane'. Did you mean 'plain'?",
         "s.yaml:4:32: `tasks` must be a whole number from 1 to 10000000, not 'many'",
         "s.yaml:6:12: `kind` must be one of cut-off, kill, not 'kil'. Did you mean 'kill'?",
