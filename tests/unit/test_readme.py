@@ -1,4 +1,4 @@
-"""What the README tells people to type exists, and its examples are valid."""
+"""What the README speaks of exists, and its examples are valid. What it tells to type: tests/docs/test_readme.py."""
 
 from __future__ import annotations
 
@@ -13,20 +13,10 @@ import pytest
 from harness.backends import BACKENDS
 from harness.evidence_tables import by_fault_class, by_scenario
 from harness.scenario_file import read_scenarios
-from tests.unit.test_plugin import collected
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
 MAKEFILE = (ROOT / "Makefile").read_text()
-
-
-@pytest.mark.parametrize("command", [one for one in COMMANDS if one.startswith("pytest ")])
-def test_pytest_commands_collect_something(tmp_path: Path, command: str) -> None:
-    (tmp_path / "scenarios").mkdir()
-    (tmp_path / "scenarios" / "mine.yaml").write_text(example("yaml"))
-    options = [word.replace("'", "") for word in command.split()[1:]]
-    assert collected(tmp_path, *options)
 
 
 @pytest.mark.parametrize("target", sorted({*re.findall(r"`make (\w+)`", README), "chaos"}))

@@ -84,3 +84,11 @@ def test_engine_says_how_it_is_used(arguments: list[str]) -> None:
     done = run("scripts/engine", *arguments)
     assert done.returncode == 64
     assert "scripts/engine run COMMAND" in done.stderr
+
+
+def test_compose_is_left_alone_where_there_is_one(tmp_path: Path) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\n[ "$*" = "compose version" ]\n')
+    docker.chmod(0o755)
+    done = run(ROOT / "scripts" / "compose", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
