@@ -98,8 +98,8 @@ def _servers() -> Iterator[str]:
 
 def _backends() -> Iterator[str]:
     yield (
-        "Each is held to the strong measure, exactly once and in order. [choose.md](choose.md) has what was measured, and "
-        "[storages.md](storages.md) how to deploy those that are not Huey's own.\n"
+        "Each is held to the strong measure, exactly once and in order. [choose.md](choose.md) has what was measured, "
+        "and [storages.md](storages.md) how to deploy those that are not Huey's own.\n"
     )
     yield _table(
         ["name", "class", "topology", "order", "with it runs"],
@@ -109,8 +109,8 @@ def _backends() -> Iterator[str]:
 
 def _limits() -> Iterator[str]:
     yield (
-        "What a backend is known not to keep, under which class of fault, and why. A finding that one of them covers is "
-        "an xfail, and counted all the same; `--huey-strict` lets it fail.\n"
+        "What a backend is known not to keep, under which class of fault, and why. A finding that one of them covers "
+        "is an xfail, and counted all the same; `--huey-strict` lets it fail.\n"
     )
     found: dict[tuple[str, str], list[KnownLimit]] = {}
     owners: dict[tuple[str, str], list[str]] = {}
@@ -121,7 +121,7 @@ def _limits() -> Iterator[str]:
     for (name, why), limits in sorted(found.items()):
         covered = dict.fromkeys(f"`{limit.anomaly}` under `{limit.fault_class}`" for limit in limits)
         evidence = dict.fromkeys(f"`{limit.evidence}`" for limit in limits)
-        yield f"- **{name}**: {', '.join(covered)}. {why.rstrip('.')}. Shown by {', '.join(evidence)}."
+        yield f"- **{name}**: {', '.join(covered)}: {why.rstrip('.')}. Shown by {', '.join(evidence)}."
         yield f"  Of {', '.join(f'`{one}`' for one in dict.fromkeys(owners[name, why]))}."
     yield ""
 
