@@ -15,6 +15,7 @@ import errno
 import mmap
 import os
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ HEADER_BYTES = 4096
 #: magic, record size, writer's pid, incarnation of the agent, records written, records dropped, opened at, name
 HEADER = struct.Struct("<8sIIIxxxxQQQ128s")
 #: Where they are, in steps of eight bytes.
+_MAGIC_PLACE = 0
 _COUNT_PLACE = 3
 _DROPPED_PLACE = 4
 #: time, task, priority, eta, value, entry, type, f, outcome, error
@@ -195,8 +197,10 @@ class LogWriter:
         self._at = HEADER_BYTES
         self._grow()
         HEADER.pack_into(
-            self._view, 0, MAGIC, RECORD_BYTES, os.getpid(), incarnation, 0, 0, time.monotonic_ns(), encoded
+            self._view, 0, bytes(len(MAGIC)), RECORD_BYTES, os.getpid(), incarnation, 0, 0, time.monotonic_ns(), encoded
         )
+        # One aligned store publishes the header: who follows the log meanwhile must not find half of it.
+        self._view[_MAGIC_PLACE] = int.from_bytes(MAGIC, sys.byteorder)
 
     def write(
         self,

@@ -95,7 +95,7 @@ def _read(path: Path, where: str, warnings: list[str]) -> tuple[log.LogHeader | 
     nothing = np.empty(0, dtype=RECORD)
     with path.open("rb") as stream:
         head = stream.read(log.HEADER.size)
-    if not head.strip(b"\0") or _half_made(head):
+    if _never_published(head):
         return None, nothing
     header = log.read_header(head, path)
     available = max(0, path.stat().st_size - log.HEADER_BYTES) // log.RECORD_BYTES
@@ -125,12 +125,14 @@ def _read(path: Path, where: str, warnings: list[str]) -> tuple[log.LogHeader | 
     return header, records
 
 
-def _half_made(head: bytes) -> bool:
-    """Whether the writer died between the fields of its header: nothing was recorded, so nothing is missing."""
-    if len(head) < log.HEADER.size or head[: len(log.MAGIC)] != log.MAGIC:
+def _never_published(head: bytes) -> bool:
+    """Whether the writer died before the header's last store, the magic's: nothing was recorded, so nothing is missing."""
+    if head[: len(log.MAGIC)].strip(b"\0"):
         return False
-    _, record_bytes, pid, _, count, _, opened_ns, _ = log.HEADER.unpack(head)
-    return bool(count == 0 and (record_bytes == 0 or pid == 0 or opened_ns == 0))
+    if len(head) < log.HEADER.size:
+        return True
+    _, _, _, _, count, *_ = log.HEADER.unpack(head)
+    return bool(count == 0)
 
 
 def _lanes(name: str, records: _Records) -> Iterator[tuple[str, _Records]]:

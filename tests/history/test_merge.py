@@ -222,8 +222,8 @@ def test_lists_that_cannot_be(tmp_path: Path, clock: list[int]) -> None:
 def test_files_that_hold_nothing_are_no_news(tmp_path: Path, clock: list[int]) -> None:
     (tmp_path / "empty.log").touch()
     (tmp_path / "claimed.log").write_bytes(bytes(log.CHUNK_BYTES))
-    # Killed between two fields of the header.
-    (tmp_path / "half.log").write_bytes(struct.pack("<8sI", log.MAGIC, log.RECORD_BYTES) + bytes(log.CHUNK_BYTES))
+    # Killed between two fields of the header, of which the magic is the last.
+    (tmp_path / "half.log").write_bytes(struct.pack("<8xI", log.RECORD_BYTES) + bytes(log.CHUNK_BYTES))
     write(tmp_path / "unused.log", "c/w1")
     write(tmp_path / "p.log", "p", (INVOKE, ENQUEUE, 1))
     history = read_run(tmp_path)
@@ -242,12 +242,16 @@ def test_nothing_at_all(tmp_path: Path) -> None:
 def test_what_is_no_log_is_a_warning(tmp_path: Path, clock: list[int]) -> None:
     (tmp_path / "text.log").write_text("Traceback (most recent call last):\n" * 200)
     (tmp_path / "short.log").write_bytes(b"hueylog1")
+    # Somebody overwrote where the magic stood.
+    (tmp_path / "spoilt.log").write_bytes(
+        struct.pack("<8xIIIxxxxQ", log.RECORD_BYTES, 7, 0, 3) + bytes(log.CHUNK_BYTES)
+    )
     (tmp_path / "folder.log").mkdir()
     write(tmp_path / "p.log", "p", (INVOKE, ENQUEUE, 1))
     history = read_run(tmp_path)
     assert lines(history) == ["p invoke enqueue 1"]
-    assert len(history.warnings) == 3
-    assert {warning.partition(":")[0] for warning in history.warnings} == {"text.log", "short.log", "folder.log"}
+    files = ["folder.log", "short.log", "spoilt.log", "text.log"]
+    assert sorted(warning.partition(":")[0] for warning in history.warnings) == files
     assert not any(str(tmp_path) in warning for warning in history.warnings)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -278,6 +279,32 @@ def test_a_full_log_counts_what_it_drops(tmp_path: Path) -> None:
         writer.write(log.INVOKE, log.ENQUEUE, i)
     header = log.read_header((tmp_path / "a.log").read_bytes(), tmp_path)
     assert (header.count, header.dropped) == (fits, 10)
+    writer.close()
+
+
+def test_who_follows_a_log_from_its_beginning_never_finds_half_a_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.log"
+    found_meanwhile = []
+
+    class Watched(struct.Struct):
+        """Somebody looks at the file just when all but the last store of the header was done."""
+
+        def pack_into(self, *arguments: Any) -> None:
+            super().pack_into(*arguments)
+            tail = LogTail(path)
+            found_meanwhile.append((list(tail.read_new()), tail.name))
+            tail.close()
+
+    monkeypatch.setattr(log, "HEADER", Watched(log.HEADER.format))
+    writer = LogWriter(path, "agent-0")
+    assert found_meanwhile == [([], "")]
+    writer.write(log.INVOKE, log.ENQUEUE, task=1)
+    tail = LogTail(path)
+    assert [one.task for one in tail.read_new()] == [1]
+    assert tail.name == "agent-0"
+    tail.close()
     writer.close()
 
 
