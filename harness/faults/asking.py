@@ -20,6 +20,13 @@ def info(topology: Topology, node: Node, section: str) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
+def watched(topology: Topology, sentinel: Node) -> dict[str, str]:
+    """What a sentinel tells of the primary that it watches."""
+    told = topology.ask(sentinel, "SENTINEL", "MASTER", str(topology.connection()["service_name"]))
+    # A map or a flat list, by the version of the protocol.
+    return {**told} if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
+
+
 class Question:
     """One command, sent at once by a thread of its own.
 

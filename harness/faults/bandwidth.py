@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import Direction, Probe, ToxicInjection, ToxicSpec, pings
+from harness.faults import FAULTS
+from harness.faults.toxic import Direction, Probe, ToxicFault, ToxicInjection, ToxicSpec, pings
 from harness.protocols import Exchange
 
 #: How long answers take that are as large as the probe asks for.
@@ -28,22 +28,18 @@ class BandwidthSpec(ToxicSpec):
     color: ClassVar = "#1abc9c"
 
 
-class BandwidthInjection(ToxicInjection):
+class BandwidthInjection(ToxicInjection[BandwidthSpec]):
     """One such narrow link, or several."""
 
     toxic = "bandwidth"
 
-    def __init__(self, spec: BandwidthSpec, scene: Scene, draw: int) -> None:
-        super().__init__(spec, scene, draw)
-        self._spec = spec
-
     def attributes(self) -> Mapping[str, int]:
         """In kilobytes a second."""
-        return {"rate": self._spec.rate}
+        return {"rate": self.asked.rate}
 
     def probe(self) -> Probe:
         """As many requests as fill it for a moment."""
-        return pings(math.ceil(self._spec.rate * 1000 * _PROBE_S / _BYTES_PER_PING))
+        return pings(math.ceil(self.asked.rate * 1000 * _PROBE_S / _BYTES_PER_PING))
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """It takes that moment at least: Toxiproxy lets a chunk pass when its time is over."""
@@ -52,14 +48,4 @@ class BandwidthInjection(ToxicInjection):
         return f"{now.received} bytes in {now.took_s * 1000:.0f} ms, in {before.took_s * 1000:.0f} ms before"
 
 
-class Bandwidth:
-    """Registered as `bandwidth`."""
-
-    spec = BandwidthSpec
-
-    def aim(self, spec: BandwidthSpec, scene: Scene, draw: int) -> BandwidthInjection:
-        """At the links between the two roles, as they are now."""
-        return BandwidthInjection(spec, scene, draw)
-
-
-FAULTS.register("bandwidth")(Bandwidth())
+FAULTS.register("bandwidth")(ToxicFault(BandwidthSpec, BandwidthInjection))

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from harness.faults import FAULTS, Injection, Scene
+from harness.faults.asking import watched
 from harness.faults.targets import FAILS_OVER, READY_TIMEOUT_S, one, several
 from harness.protocols import DeadlineExceeded, HarnessError, Node
 from harness.scenario import FaultSpec
@@ -60,6 +61,9 @@ class FailoverInjection:
         #: Who is told: a cluster's replica itself; behind Sentinel any of those that watch.
         self._told = replicas[draw % len(replicas)] if self._is_cluster else one("sentinel", scene, draw)
         self.struck = (self._old.spec.name, *(node.spec.name for node in replicas))
+        if not self._is_cluster and "failover_in_progress" in watched(scene.topology, self._told)["flags"]:
+            # Because of another fault: sentinels do one at a time.
+            raise HarnessError(f"{self._told.spec.name} has a failover under way already")
 
     def inject(self) -> str:
         """Tell one, and see another server be the primary, by its own word and by that of all others."""

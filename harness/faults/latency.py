@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import PROBE_S, Direction, ToxicInjection, ToxicSpec
+from harness.faults import FAULTS
+from harness.faults.toxic import PROBE_S, Direction, ToxicFault, ToxicInjection, ToxicSpec
 from harness.protocols import Exchange
 from harness.scenario import Duration
 
@@ -23,36 +23,22 @@ class LatencySpec(ToxicSpec):
     color: ClassVar = "#148f77"
 
 
-class LatencyInjection(ToxicInjection):
+class LatencyInjection(ToxicInjection[LatencySpec]):
     """One such slow link, or several."""
 
     toxic = "latency"
 
-    def __init__(self, spec: LatencySpec, scene: Scene, draw: int) -> None:
-        super().__init__(spec, scene, draw)
-        self._spec = spec
-
     def attributes(self) -> Mapping[str, int]:
         """In milliseconds."""
-        return {"latency": round(self._spec.latency * 1000), "jitter": round(self._spec.jitter * 1000)}
+        return {"latency": round(self.asked.latency * 1000), "jitter": round(self.asked.jitter * 1000)}
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """The answer takes at least as long; or none has come yet."""
         assert before.answered_s is not None
         answered = now.answered_s if now.answered_s is not None else now.took_s
-        if answered < min(self._spec.latency - self._spec.jitter, PROBE_S):
+        if answered < min(self.asked.latency - self.asked.jitter, PROBE_S):
             return ""
         return f"answered after {answered * 1000:.0f} ms, {before.answered_s * 1000:.1f} ms before"
 
 
-class Latency:
-    """Registered as `latency`."""
-
-    spec = LatencySpec
-
-    def aim(self, spec: LatencySpec, scene: Scene, draw: int) -> LatencyInjection:
-        """At the links between the two roles, as they are now."""
-        return LatencyInjection(spec, scene, draw)
-
-
-FAULTS.register("latency")(Latency())
+FAULTS.register("latency")(ToxicFault(LatencySpec, LatencyInjection))

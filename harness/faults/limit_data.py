@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import Probe, ToxicInjection, ToxicSpec, pings
+from harness.faults import FAULTS
+from harness.faults.toxic import Probe, ToxicFault, ToxicInjection, ToxicSpec, pings
 from harness.protocols import Exchange
 
 #: More answers than this are asked for by so many bytes.
@@ -24,39 +24,25 @@ class LimitDataSpec(ToxicSpec):
     color: ClassVar = "#52be80"
 
 
-class LimitDataInjection(ToxicInjection):
+class LimitDataInjection(ToxicInjection[LimitDataSpec]):
     """One such link, or several."""
 
     toxic = "limit_data"
     classes_of = ("connection-loss", "partition")
 
-    def __init__(self, spec: LimitDataSpec, scene: Scene, draw: int) -> None:
-        super().__init__(spec, scene, draw)
-        self._spec = spec
-
     def attributes(self) -> Mapping[str, int]:
         """Bytes."""
-        return {"bytes": self._spec.bytes}
+        return {"bytes": self.asked.bytes}
 
     def probe(self) -> Probe:
         """More answers than will pass."""
-        return pings(self._spec.bytes // 7 + _BEYOND)
+        return pings(self.asked.bytes // 7 + _BEYOND)
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """Just so many come, and then the end."""
-        if now.received != self._spec.bytes or now.end == "open":
+        if now.received != self.asked.bytes or now.end == "open":
             return ""
         return f"{now.end} after {now.received} bytes of {before.received}"
 
 
-class LimitData:
-    """Registered as `limit-data`."""
-
-    spec = LimitDataSpec
-
-    def aim(self, spec: LimitDataSpec, scene: Scene, draw: int) -> LimitDataInjection:
-        """At the links between the two roles, as they are now."""
-        return LimitDataInjection(spec, scene, draw)
-
-
-FAULTS.register("limit-data")(LimitData())
+FAULTS.register("limit-data")(ToxicFault(LimitDataSpec, LimitDataInjection))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from harness.faults.asking import setting
+from harness.faults.asking import setting, watched
 from harness.protocols import DeadlineExceeded, Node, NodeState, Topology
 
 PATIENCE_MS = 30_000
@@ -51,7 +51,7 @@ def _watches(topology: Topology, role: str) -> bool:
 def _timeout_ms(topology: Topology, watcher: Node) -> int:
     if topology.kind == "cluster":
         return int(setting(topology, watcher, _CLUSTER))
-    return int(_watched(topology, watcher)[_SENTINEL])
+    return int(watched(topology, watcher)[_SENTINEL])
 
 
 def _set_timeout(topology: Topology, watcher: Node, timeout_ms: int) -> None:
@@ -72,7 +72,7 @@ def _wait_seen(topology: Topology, watcher: Node, node: Node) -> None:
 def _sees(topology: Topology, watcher: Node, node: Node) -> bool:
     """Whether it is connected to that node, and has an answer to all that it asked it."""
     if topology.kind == "sentinel":
-        seen = _watched(topology, watcher)
+        seen = watched(topology, watcher)
         return seen["flags"] == "master" and int(seen["last-ping-sent"]) == 0
     known = str(topology.ask(node, "CLUSTER", "MYID"))
     for line in str(topology.ask(watcher, "CLUSTER", "NODES")).splitlines():
@@ -81,13 +81,6 @@ def _sees(topology: Topology, watcher: Node, node: Node) -> bool:
         if number == known:
             return "fail" not in flags and int(ping_sent) == 0 and link == "connected"
     return False
-
-
-def _watched(topology: Topology, sentinel: Node) -> dict[str, str]:
-    """What a sentinel tells of the primary that it watches."""
-    told = topology.ask(sentinel, "SENTINEL", "MASTER", _service(topology))
-    # A map or a flat list, by the version of the protocol.
-    return {**told} if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
 
 
 def _service(topology: Topology) -> str:

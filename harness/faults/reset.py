@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import ToxicInjection, ToxicSpec
+from harness.faults import FAULTS
+from harness.faults.toxic import ToxicFault, ToxicInjection, ToxicSpec
 from harness.protocols import Exchange
 
 
@@ -17,7 +17,7 @@ class ResetSpec(ToxicSpec):
     color: ClassVar = "#0e6251"
 
 
-class ResetInjection(ToxicInjection):
+class ResetInjection(ToxicInjection[ResetSpec]):
     """One such link, or several."""
 
     toxic = "reset_peer"
@@ -32,14 +32,4 @@ class ResetInjection(ToxicInjection):
         return "reset, without an answer" if now.answered_s is None and now.end == "reset" else ""
 
 
-class Reset:
-    """Registered as `reset`."""
-
-    spec = ResetSpec
-
-    def aim(self, spec: ResetSpec, scene: Scene, draw: int) -> ResetInjection:
-        """At the links between the two roles, as they are now."""
-        return ResetInjection(spec, scene, draw)
-
-
-FAULTS.register("reset")(Reset())
+FAULTS.register("reset")(ToxicFault(ResetSpec, ResetInjection))

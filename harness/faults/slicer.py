@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import ANSWER_BYTES, Direction, Probe, ToxicInjection, ToxicSpec, pings
+from harness.faults import FAULTS
+from harness.faults.toxic import ANSWER_BYTES, Direction, Probe, ToxicFault, ToxicInjection, ToxicSpec, pings
 from harness.protocols import Exchange
 from harness.scenario import Duration
 
@@ -28,43 +28,29 @@ class SlicerSpec(ToxicSpec):
     color: ClassVar = "#45b39d"
 
 
-class SlicerInjection(ToxicInjection):
+class SlicerInjection(ToxicInjection[SlicerSpec]):
     """One such torn link, or several."""
 
     toxic = "slicer"
 
-    def __init__(self, spec: SlicerSpec, scene: Scene, draw: int) -> None:
-        super().__init__(spec, scene, draw)
-        self._spec = spec
-
     def attributes(self) -> Mapping[str, int]:
         """Bytes, and microseconds. Pieces vary by up to a half."""
-        size = self._spec.size
-        return {"average_size": size, "size_variation": size // 2, "delay": round(self._spec.pause * 1e6)}
+        size = self.asked.size
+        return {"average_size": size, "size_variation": size // 2, "delay": round(self.asked.pause * 1e6)}
 
     def probe(self) -> Probe:
         """Several pieces' worth of answers."""
-        return pings(math.ceil(self._spec.size * self._pieces / ANSWER_BYTES))
+        return pings(math.ceil(self.asked.size * self._pieces / ANSWER_BYTES))
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """They take half the pauses at least. Pieces cannot be counted: those that come close together are one."""
-        if now.took_s < self._spec.pause * (self._pieces - 1) / 2:
+        if now.took_s < self.asked.pause * (self._pieces - 1) / 2:
             return ""
         return f"{now.received} bytes in {now.took_s * 1000:.0f} ms, in {before.took_s * 1000:.0f} ms before"
 
     @property
     def _pieces(self) -> int:
-        return max(2, min(_PIECES, int(_PAUSES_S / self._spec.pause)))
+        return max(2, min(_PIECES, int(_PAUSES_S / self.asked.pause)))
 
 
-class Slicer:
-    """Registered as `slicer`."""
-
-    spec = SlicerSpec
-
-    def aim(self, spec: SlicerSpec, scene: Scene, draw: int) -> SlicerInjection:
-        """At the links between the two roles, as they are now."""
-        return SlicerInjection(spec, scene, draw)
-
-
-FAULTS.register("slicer")(Slicer())
+FAULTS.register("slicer")(ToxicFault(SlicerSpec, SlicerInjection))

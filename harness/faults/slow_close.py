@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import Probe, ToxicInjection, ToxicSpec
+from harness.faults import FAULTS
+from harness.faults.toxic import Probe, ToxicFault, ToxicInjection, ToxicSpec
 from harness.protocols import Exchange
 from harness.scenario import Duration
 
@@ -29,39 +29,25 @@ class SlowCloseSpec(ToxicSpec):
     color: ClassVar = "#73c6b6"
 
 
-class SlowCloseInjection(ToxicInjection):
+class SlowCloseInjection(ToxicInjection[SlowCloseSpec]):
     """One such link, or several."""
 
     toxic = "slow_close"
     classes_of = ("connection-loss", "partition")
 
-    def __init__(self, spec: SlowCloseSpec, scene: Scene, draw: int) -> None:
-        super().__init__(spec, scene, draw)
-        self._spec = spec
-
     def attributes(self) -> Mapping[str, int]:
         """In milliseconds."""
-        return {"delay": round(self._spec.delay * 1000)}
+        return {"delay": round(self.asked.delay * 1000)}
 
     def probe(self) -> Probe:
         """A connection that the server closes."""
-        return Probe(_NO_REQUEST, _TO_THE_END, within_s=min(self._spec.delay, _SEEN_S) + 0.05)
+        return Probe(_NO_REQUEST, _TO_THE_END, within_s=min(self.asked.delay, _SEEN_S) + 0.05)
 
     def shows(self, before: Exchange, now: Exchange) -> str:
         """Its end comes late, or has not come yet."""
-        if before.end != "closed" or now.took_s < min(self._spec.delay, _SEEN_S):
+        if before.end != "closed" or now.took_s < min(self.asked.delay, _SEEN_S):
             return ""
         return f"told of the end after {now.took_s * 1000:.0f} ms or later, {before.took_s * 1000:.1f} ms before"
 
 
-class SlowClose:
-    """Registered as `slow-close`."""
-
-    spec = SlowCloseSpec
-
-    def aim(self, spec: SlowCloseSpec, scene: Scene, draw: int) -> SlowCloseInjection:
-        """At the links between the two roles, as they are now."""
-        return SlowCloseInjection(spec, scene, draw)
-
-
-FAULTS.register("slow-close")(SlowClose())
+FAULTS.register("slow-close")(ToxicFault(SlowCloseSpec, SlowCloseInjection))

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.faults import FAULTS, Scene
-from harness.faults.toxic import Direction, Probe, ToxicInjection, ToxicSpec
+from harness.faults import FAULTS
+from harness.faults.toxic import Direction, Probe, ToxicFault, ToxicInjection, ToxicSpec
 from harness.protocols import Exchange
 from harness.scenario import Duration
 
@@ -24,19 +24,15 @@ class TimeoutSpec(ToxicSpec):
     color: ClassVar = "#1e8449"
 
 
-class TimeoutInjection(ToxicInjection):
+class TimeoutInjection(ToxicInjection[TimeoutSpec]):
     """One such link, or several."""
 
     toxic = "timeout"
     classes_of = ("connection-loss", "partition")
 
-    def __init__(self, spec: TimeoutSpec, scene: Scene, draw: int) -> None:
-        super().__init__(spec, scene, draw)
-        self._spec = spec
-
     def attributes(self) -> Mapping[str, int]:
         """In milliseconds."""
-        return {"timeout": round(self._spec.close_after * 1000)}
+        return {"timeout": round(self.asked.close_after * 1000)}
 
     def probe(self) -> Probe:
         """The same as ever, for a shorter time: that nothing comes takes as long to be seen."""
@@ -48,14 +44,4 @@ class TimeoutInjection(ToxicInjection):
         return f"connected, and no answer ({now.end})" if now.connected_s is not None and not now.received else ""
 
 
-class Timeout:
-    """Registered as `timeout`."""
-
-    spec = TimeoutSpec
-
-    def aim(self, spec: TimeoutSpec, scene: Scene, draw: int) -> TimeoutInjection:
-        """At the links between the two roles, as they are now."""
-        return TimeoutInjection(spec, scene, draw)
-
-
-FAULTS.register("timeout")(Timeout())
+FAULTS.register("timeout")(ToxicFault(TimeoutSpec, TimeoutInjection))

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -63,7 +63,10 @@ class Probe:
     within_s: float = PROBE_S
 
 
-class ToxicInjection:
+Spec = TypeVar("Spec", bound=ToxicSpec)
+
+
+class ToxicInjection(Generic[Spec]):
     """One toxic on some links. Those with a toxic of their own to show override `probe` and `shows`."""
 
     #: What the toxic is called in Toxiproxy, and where it acts unless the scenario says so.
@@ -72,8 +75,9 @@ class ToxicInjection:
     #: The class of it between clients and servers, and between servers.
     classes_of: ClassVar[tuple[str, str]] = ("slow-link", "slow-link")
 
-    def __init__(self, spec: ToxicSpec, scene: Scene, draw: int) -> None:
+    def __init__(self, spec: Spec, scene: Scene, draw: int) -> None:
         self.scene = scene
+        self.asked = spec
         self._kind = spec.kind
         self._poisons = _poisons(scene)
         self._name = f"{spec.kind}-{next(_numbers)}"
@@ -88,7 +92,8 @@ class ToxicInjection:
         struck = outside if spec.from_ in _ONE else inside
         self.struck = tuple(sorted(node.spec.name for node in struck))
         self.classes = (self.classes_of[0 if by_agents else 1],)
-        self._probed()  # where nothing passes now, nothing of it could be seen
+        # Where nothing passes now, nothing of it could be seen: another fault may have struck the same links.
+        self._before = self._seen_before()
 
     def attributes(self) -> Mapping[str, int]:
         """The toxic's own settings."""
@@ -103,21 +108,15 @@ class ToxicInjection:
         raise NotImplementedError
 
     def inject(self) -> str:
-        """See requests answered, set the toxic on every link and read it back, see it in what comes of requests."""
-        probed = self._probed()
-        # What is well answers soon, and on a busy machine some time.
-        patient = replace(self.probe(), within_s=PROBE_S)
-        before = dict(zip(probed, self._exchanges(probed, patient), strict=True))
-        for link, seen in before.items():
-            if seen.answered_s is None:
-                raise HarnessError(f"{_words(link)} did not answer before it was struck ({seen.end})")
+        """Set the toxic on every link and read it back, see it in what comes of requests, answered before."""
         for link in self._links:
             for stream in self._streams:
                 name = f"{self._name}-{stream}"
                 self._poisons.poison(_key(link), self.toxic, stream, name, self.attributes())
         words = []
+        probed = list(self._before)
         for link, now in zip(probed, self._exchanges(probed, self.probe()), strict=True):
-            seen_now = self.shows(before[link], now)
+            seen_now = self.shows(self._before[link], now)
             if not seen_now:
                 raise HarnessError(f"{_words(link)} does not show the {self._kind}: {now}")
             words.append(f"{_words(link)}: {seen_now}")
@@ -147,6 +146,17 @@ class ToxicInjection:
                 raise HarnessError(f"{_words(link)} does not answer again ({seen.end})")
         return f"{len(self._links)} links are without it; requests are answered again, and all servers agree"
 
+    def _seen_before(self) -> dict[tuple[Node, Node], Exchange]:
+        """What comes of a request on a few of the links. Raises HarnessError where one is not answered."""
+        probed = self._probed()
+        # What is well answers soon, and on a busy machine some time.
+        patient = replace(self.probe(), within_s=PROBE_S)
+        before = dict(zip(probed, self._exchanges(probed, patient), strict=True))
+        for link, seen in before.items():
+            if seen.answered_s is None:
+                raise HarnessError(f"{_words(link)} did not answer before it was struck ({seen.end})")
+        return before
+
     def _probed(self) -> list[tuple[Node, Node]]:
         """A few of the links that are whole, and whose ends are up. Raises HarnessError where there is none.
 
@@ -174,6 +184,17 @@ class ToxicInjection:
 
         with ThreadPoolExecutor(PROBES_MAX) as pool:
             return list(pool.map(exchange, links))
+
+
+class ToxicFault(Generic[Spec]):
+    """A kind of fault that is a toxic on links."""
+
+    def __init__(self, spec: type[Spec], injection: type[ToxicInjection[Spec]]) -> None:
+        self.spec, self._injection = spec, injection
+
+    def aim(self, spec: Spec, scene: Scene, draw: int) -> ToxicInjection[Spec]:
+        """At the links between the two roles, as they are now."""
+        return self._injection(spec, scene, draw)
 
 
 def _names(source: Node, target: Node) -> tuple[str, str]:

@@ -126,7 +126,7 @@ def _read(path: Path, where: str, warnings: list[str]) -> tuple[log.LogHeader | 
 
 
 def _never_published(head: bytes) -> bool:
-    """Whether the writer died before the header's last store, the magic's: nothing was recorded, so nothing is missing."""
+    """Whether its writer died before its last store there, the magic's: nothing was recorded, so nothing is missing."""
     if head[: len(log.MAGIC)].strip(b"\0"):
         return False
     if len(head) < log.HEADER.size:

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from harness.backends.own import resolve
-from harness.faults import Scene
+from harness.faults import Scene, failover
 from harness.nemesis import Nemesis
 from harness.plan import draw_plan
 from harness.progress import Progress
-from harness.protocols import FaultRecord, NodeState
+from harness.protocols import FaultRecord, HarnessError, NodeState
 from harness.scenario_file import read_scenarios
+from tests.contracts.faults.scene import aim
 
 pytestmark = [pytest.mark.cluster, pytest.mark.world]
 HEAD = "apiVersion: huey-harness/v1\nname: at-once\nasks: What?\nworkload: {kind: plain}\nfaults:\n"
@@ -150,3 +151,29 @@ def test_a_link_is_poisoned_when_no_other_fault_cuts_it_any_more(
     )  # fmt: skip
     assert [(one.landed, one.healed) for one in (cut, late)] == [(True, True)] * 2, (cut, late)
     assert cut.undone_ns and late.injected_ns > cut.undone_ns
+
+
+def test_of_two_faults_that_silence_the_same_links_the_second_waits(
+    poisoned_on: Callable[[str], Scene], tmp_path: Path
+) -> None:
+    scene = poisoned_on("cluster")
+    first, second = carry_out(
+        scene, tmp_path,
+        "- {kind: reset, target: primary-of-queue, at: {elapsed: 0}, for: 1s}\n"
+        "- {kind: reset, target: primary-of-queue, at: {elapsed: 50ms}, for: 200ms}\n",
+    )  # fmt: skip
+    assert [(one.landed, one.healed) for one in (first, second)] == [(True, True)] * 2, (first, second)
+    assert first.undone_ns and second.injected_ns > first.undone_ns
+
+
+def test_a_failover_is_ordered_when_no_other_is_under_way_any_more(
+    scene_on: Callable[[str], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = scene_on("sentinel")
+    told = failover.watched(scene.topology, scene.topology.nodes["sentinel-1"])
+    assert "failover_in_progress" not in told["flags"]
+    aim(scene, "failover", target="primary-of-queue")
+    # For as long as it takes in earnest, nobody could ask.
+    monkeypatch.setattr(failover, "watched", lambda *_: {**told, "flags": f"{told['flags']},failover_in_progress"})
+    with pytest.raises(HarnessError, match="has a failover under way already"):
+        aim(scene, "failover", target="primary-of-queue")

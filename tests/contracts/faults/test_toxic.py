@@ -37,13 +37,13 @@ def test_one_consumer_is_slow_to_one_node_alone(poisoned: Scene) -> None:
     (unstruck,) = (node for one, node in poisoned.consumers.items() if one != name)
     injection.inject()
     try:
-        seen = [
-            ask(poisoned, source, node).answered_s is not None
-            for source, node in ((consumer, target), (consumer, other), (unstruck, target))
-        ]
+        slow = ask(poisoned, consumer, target)
+        # Who is well answers soon, and on a busy machine some time.
+        well = [ask(poisoned, *link, within_s=5.0) for link in ((consumer, other), (unstruck, target))]
     finally:
         injection.heal()
-    assert seen == [False, True, True]
+    assert slow.answered_s is None
+    assert all(one.answered_s is not None for one in well)
     assert injection.healed()
 
 
@@ -54,7 +54,7 @@ def test_a_link_that_passes_through_a_proxy_can_be_cut(poisoned: Scene, directio
     poisoned.runtime.cut(*link)
     try:
         cut = ask(poisoned, consumer, server)
-        other = ask(poisoned, poisoned.consumers["consumer-1"], server)
+        other = ask(poisoned, poisoned.consumers["consumer-1"], server, within_s=5.0)
         passed = [poisoned.runtime.probe(a, b, 0.1) for a, b in ((consumer, server), (server, consumer))]
     finally:
         poisoned.runtime.restore(*link)
