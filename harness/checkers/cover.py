@@ -10,35 +10,39 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from harness.history.columns import Floats, Ints
+from harness.history.columns import Ints
+from harness.history.dense import sorting
 
 NOBODY = -1
 
 
 class Cover:
-    """Intervals [begin, end) of cells 0 … `cells` - 1, each of a priority; empty ones cover nothing."""
+    """Intervals [begin, end) of cells 0 … `cells` - 1; empty ones cover nothing. `rank` is how many different
+    priorities are less than each one's."""
 
-    def __init__(self, cells: int, priority: Floats, begin: Ints, end: Ints) -> None:
+    def __init__(self, cells: int, rank: Ints, begin: Ints, end: Ints) -> None:
         self._cells = cells
         # One cell behind the last is always free, so that every search finds one.
         self._size = 1 << max(1, cells).bit_length()
-        # Intervals by rank, the most important last: a cell's highest rank says by whom it is covered.
-        self._by_rank = np.argsort(priority, kind="stable")
-        self._priorities = priority[self._by_rank]
-        begin, end = begin[self._by_rank], end[self._by_rank]
+        # Intervals by place, the most important last: a cell's highest place says by whom it is covered.
+        of_rank = np.bincount(rank)
+        self._by_place = sorting(rank, len(of_rank))
+        #: By rank: the place of its last interval.
+        self._last = (np.cumsum(of_rank) - 1).astype(np.int32)
+        begin, end = begin[self._by_place], end[self._by_place]
         some = np.flatnonzero(begin < end)
         self._tree: npt.NDArray[np.int32] = np.full(2 * self._size, NOBODY, dtype=np.int32)
         self._paint(begin[some] + self._size, end[some] + self._size, some.astype(np.int32))
         self._sink()
 
-    def _paint(self, left: Ints, right: Ints, rank: npt.NDArray[np.int32]) -> None:
+    def _paint(self, left: Ints, right: Ints, place: npt.NDArray[np.int32]) -> None:
         """From the leaves up: what stands out on either side is painted there, the rest is the parents' matter."""
         while len(left):
             for odd, node in (((left & 1) == 1, left), ((right & 1) == 1, right - 1)):
-                np.maximum.at(self._tree, node[odd], rank[odd])
+                np.maximum.at(self._tree, node[odd], place[odd])
             left, right = (left + 1) >> 1, right >> 1
             more = left < right
-            left, right, rank = left[more], right[more], rank[more]
+            left, right, place = left[more], right[more], place[more]
 
     def _sink(self) -> None:
         """Leaves get what their ancestors were painted with; then each other node the least of what is below it."""
@@ -54,13 +58,13 @@ class Cover:
 
     def by(self, cell: int) -> int:
         """One of the most important intervals that cover the cell; NOBODY if none does."""
-        rank = int(self._tree[self._size + cell])
-        return NOBODY if rank == NOBODY else int(self._by_rank[rank])
+        place = int(self._tree[self._size + cell])
+        return NOBODY if place == NOBODY else int(self._by_place[place])
 
-    def first_free(self, cell: Ints, priority: Floats) -> Ints:
+    def first_free(self, cell: Ints, rank: Ints) -> Ints:
         """For each the first cell from `cell` on that nothing more important covers; `cells` if none is left."""
         tree = self._tree
-        limit = (np.searchsorted(self._priorities, priority, side="right") - 1).astype(np.int32)
+        limit = self._last[rank]
         node = cell + self._size
         # Up: the largest block that begins here; if it is covered, the next one.
         todo = np.flatnonzero(tree[node] > limit)

@@ -14,6 +14,7 @@ from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
 from harness.checkers.strikes import Strikes
 from harness.history import log
 from harness.history.columns import Bools, History, Ints
+from harness.history.dense import distinct, index_in
 from harness.verdict import CheckResult, Finding, Validity
 
 #: How many events of one kind a finding names.
@@ -93,11 +94,13 @@ class _Ledger:
         has_bodies = bool(((ops.f == log.EXECUTE) | (ops.f == log.COMPLETE)).any())
         completion = ops.f == log.COMPLETE if has_bodies else _kept_dequeues(ops)
         execution = ops.f == log.EXECUTE
-        tasks = np.unique(ops.task[(put | completion | execution) & (ops.task >= 0)])
+        counted = (put | completion | execution) & (ops.task >= 0)
+        tasks = distinct(ops.task[counted])
+        number = np.full(len(ops), NOWHERE, dtype=np.int64)
+        number[counted] = index_in(tasks, ops.task[counted])
 
         def count(chosen: Bools) -> Ints:
-            rows = np.flatnonzero(chosen & (ops.task >= 0))
-            return np.bincount(np.searchsorted(tasks, ops.task[rows]), minlength=len(tasks)).astype(np.int64)
+            return np.bincount(number[chosen & counted], minlength=len(tasks)).astype(np.int64, copy=False)
 
         ok, unknown = ops.how == log.OK, ops.how == log.INFO
         acknowledged = count(put & ok) > 0
@@ -116,7 +119,9 @@ class _Ledger:
 
         executions = count(execution)
         held = np.isin(tasks, drain.held) if drain is not None else np.zeros(len(tasks), dtype=np.bool_)
-        uncalled = ~(acknowledged | indeterminate) | _before_attempted(ops, tasks, put, execution | (completion & ok))
+        uncalled = ~(acknowledged | indeterminate) | _before_attempted(
+            ops, len(tasks), number, put, execution | (completion & ok)
+        )
         return cls(
             tasks=tasks,
             acknowledged=acknowledged,
@@ -145,17 +150,18 @@ def _kept_dequeues(ops: Operations) -> Bools:
     return kept
 
 
-def _before_attempted(ops: Operations, tasks: Ints, put: Bools, ran: Bools) -> Bools:
-    """Tasks that somebody ran before anyone had begun to enqueue them: these were never attempted, by then."""
-    known = ops.task >= 0
-    attempted_ns = np.full(len(tasks), FOREVER, dtype=np.int64)
+def _before_attempted(ops: Operations, tasks: int, number: Ints, put: Bools, ran: Bools) -> Bools:
+    """Tasks that somebody ran before anyone had begun to enqueue them: these were never attempted, by then. `number`
+    is each row's task, out of so many; NOWHERE of none."""
+    known = number != NOWHERE
+    attempted_ns = np.full(tasks, FOREVER, dtype=np.int64)
     rows = np.flatnonzero(put & known & (ops.how != log.FAIL))
-    np.minimum.at(attempted_ns, np.searchsorted(tasks, ops.task[rows]), ops.start_ns[rows])
-    ran_ns = np.full(len(tasks), FOREVER, dtype=np.int64)
+    np.minimum.at(attempted_ns, number[rows], ops.start_ns[rows])
+    ran_ns = np.full(tasks, FOREVER, dtype=np.int64)
     rows = np.flatnonzero(ran & known)
     # A body runs from its begin on; of what else completes a task, only the end is certain.
     at_ns = np.where(ops.f[rows] == log.EXECUTE, ops.start_ns[rows], ops.end_ns[rows])
-    np.minimum.at(ran_ns, np.searchsorted(tasks, ops.task[rows]), at_ns)
+    np.minimum.at(ran_ns, number[rows], at_ns)
     return ran_ns < attempted_ns
 
 

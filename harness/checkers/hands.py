@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from harness.checkers.strikes import Strikes
 from harness.checkers.suffix import Takers, gone_by
 from harness.history import log
 from harness.history.columns import History, Ints
+from harness.history.dense import sorting
 
 #: Times of Huey's (wall clock) and of the recorder's (monotonic) are converted into each other by reading both.
 ETA_SLACK_NS = 100_000_000
@@ -56,8 +58,11 @@ class _Taker:
 
 def places(history: History, ops: Operations, lost: Iterable[int], context: Context) -> dict[int, Place]:
     """Where each of these lost tasks was last, and who can have had it when a fault struck him."""
+    lost = list(lost)
+    if not lost:
+        return {}
     strikes = Strikes(ops, context)
-    trail = _Trail(history, ops)
+    trail = _Trail(history, ops, np.array(lost, dtype=np.int64))
     found = {task: trail.place(task) for task in lost}
     if not strikes:
         return found
@@ -81,11 +86,12 @@ def places(history: History, ops: Operations, lost: Iterable[int], context: Cont
 
 
 class _Trail:
-    """The operations of each task, and what each worker did next."""
+    """The operations of these tasks, and what each worker did next."""
 
-    def __init__(self, history: History, ops: Operations) -> None:
+    def __init__(self, history: History, ops: Operations, tasks: Ints) -> None:
         self._ops = ops
-        self._by_task = np.argsort(ops.task, kind="stable")
+        about = np.flatnonzero(np.isin(ops.task, tasks))
+        self._by_task = about[np.argsort(ops.task[about], kind="stable")]
         self._tasks = ops.task[self._by_task]
         read = ops.rows(log.READ_SCHEDULE, log.OK)
         lengths = history.list_len[ops.end[read]]
@@ -93,10 +99,15 @@ class _Trail:
         popped = np.concatenate([np.empty(0, dtype=np.int64), *listed])
         by_popped = np.argsort(popped, kind="stable")
         self._popped, self._popped_by = popped[by_popped], np.repeat(read, lengths)[by_popped]
-        self._next_take = _next_of_worker(
-            ops, np.flatnonzero((ops.f == log.DEQUEUE) | (ops.f == log.READ_SCHEDULE)).astype(np.int64)
-        )
-        self._next = _next_of_worker(ops, np.arange(len(ops), dtype=np.int64))
+
+    @cached_property
+    def _next_take(self) -> Ints:
+        ops = self._ops
+        return _next_of_worker(ops, np.flatnonzero((ops.f == log.DEQUEUE) | (ops.f == log.READ_SCHEDULE)))
+
+    @cached_property
+    def _next(self) -> Ints:
+        return _next_of_worker(self._ops, np.arange(len(self._ops)))
 
     def rows_of(self, task: int) -> list[int]:
         """The rows that are about this task, in the order of their invokes."""
@@ -159,9 +170,11 @@ class _Trail:
 
 def _next_of_worker(ops: Operations, rows: Ints) -> Ints:
     """By row: when the same worker invoked the next of these rows; FOREVER if he did not."""
-    ordered = rows[np.argsort(ops.worker[rows], kind="stable")]
+    worker = ops.worker[rows]
+    order = sorting(worker, len(ops.workers))
+    ordered, worker = rows[order], worker[order]
     following = np.full(len(ops), FOREVER, dtype=np.int64)
-    same = ops.worker[ordered[1:]] == ops.worker[ordered[:-1]]
+    same = worker[1:] == worker[:-1]
     following[ordered[:-1][same]] = ops.start_ns[ordered[1:][same]]
     return following
 

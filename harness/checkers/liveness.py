@@ -12,6 +12,7 @@ from harness.checkers.drains import last_drain
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
 from harness.history import log
 from harness.history.columns import History, Ints
+from harness.history.dense import distinct, index_in
 from harness.protocols import FaultRecord
 from harness.verdict import CheckResult, Finding, Validity
 
@@ -70,12 +71,12 @@ class _Work:
         rows = ops.rows(log.COMPLETE if has_bodies else log.DEQUEUE, log.OK)
         rows = rows[np.argsort(ops.end_ns[rows], kind="stable")]
         puts = np.r_[ops.rows(log.ENQUEUE, log.OK), ops.rows(log.SCHEDULE, log.OK)]
-        tasks = np.unique(ops.task[puts])
+        tasks = distinct(ops.task[puts])
         acknowledged_ns = np.full(len(tasks), FOREVER, dtype=np.int64)
-        np.minimum.at(acknowledged_ns, np.searchsorted(tasks, ops.task[puts]), ops.end_ns[puts])
+        np.minimum.at(acknowledged_ns, index_in(tasks, ops.task[puts]), ops.end_ns[puts])
         completed_by = np.full(len(tasks), NOWHERE, dtype=np.int64)
         own = rows[np.isin(ops.task[rows], tasks)][::-1]
-        completed_by[np.searchsorted(tasks, ops.task[own])] = own
+        completed_by[index_in(tasks, ops.task[own])] = own
         drain = last_drain(history, ops)
         return cls(
             rows=rows,
@@ -93,6 +94,24 @@ class _Work:
 def _taken_ns(ops: Operations, completions: Ints) -> Ints:
     """For each completion when the last dequeue of its task before it was invoked; -1 without one."""
     takes = ops.rows(log.DEQUEUE, log.OK)
+    tasks = distinct(ops.task[takes])
+    own = np.flatnonzero(np.isin(ops.task[completions], tasks))
+    of_take, of_own = index_in(tasks, ops.task[takes]), index_in(tasks, ops.task[completions[own]])
+    taken_ns = np.full(len(completions), -1, dtype=np.int64)
+    # Most tasks were taken once.
+    only_ns = np.empty(len(tasks), dtype=np.int64)
+    only_ns[of_take] = ops.start_ns[takes]
+    only_ns = only_ns[of_own]
+    taken_ns[own] = np.where(only_ns <= ops.start_ns[completions[own]], only_ns, -1)
+    again = np.bincount(of_take, minlength=len(tasks)) > 1
+    if again.any():
+        several = own[again[of_own]]
+        taken_ns[several] = _last_taken_ns(ops, takes[again[of_take]], completions[several])
+    return taken_ns
+
+
+def _last_taken_ns(ops: Operations, takes: Ints, completions: Ints) -> Ints:
+    """The same, of tasks that were taken several times."""
     rows = np.r_[takes, completions]
     # Of one task: by time, and a dequeue that is its own completion before itself.
     kind = np.r_[np.zeros(len(takes), dtype=np.int64), np.ones(len(completions), dtype=np.int64)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from harness.history import log
-from harness.history.columns import Bools, Bytes, Floats, History, Ints, agent_of, is_nemesis, workers_of
+from harness.history.columns import F_NAMES_MAX, Bools, Bytes, Floats, History, Ints, agent_of, is_nemesis, workers_of
+from harness.history.dense import sorting
 
 #: The end of what has none, in nanoseconds.
 FOREVER = (1 << 63) - 1
@@ -49,10 +51,21 @@ class Operations:
 
     def rows(self, f: int, *hows: int) -> Ints:
         """Rows of that kind of operation that ended in one of these ways (none given: in any)."""
-        chosen = self.f == f
-        if hows:
-            chosen &= np.isin(self.how, hows)
-        return np.flatnonzero(chosen).astype(np.int64)
+        begin, end = self._kinds[1][f : f + 2]
+        rows = self._kinds[0][begin:end]
+        if not hows:
+            return rows.copy()
+        how = self.how[rows]
+        chosen: Bools = how == hows[0]
+        for one in hows[1:]:
+            chosen |= how == one
+        return rows[chosen]
+
+    @cached_property
+    def _kinds(self) -> tuple[Ints, Ints]:
+        """All rows by kind of operation, and where each kind begins: every checker asks."""
+        counts = np.bincount(self.f, minlength=F_NAMES_MAX)
+        return np.argsort(self.f, kind="stable"), np.r_[0, np.cumsum(counts)]
 
     def events(self, row: int) -> tuple[int, ...]:
         """The indexes of an operation's events, as evidence."""
@@ -76,39 +89,19 @@ def pair(history: History) -> Operations:
 
 
 def _pair(history: History) -> Operations:
-    """Match each invoke with its end: the next event of its process, apart from `execute`, which encloses others."""
-    nemeses: Bools = np.array([is_nemesis(name) for name in history.processes], dtype=np.bool_)
-    events = np.flatnonzero(~nemeses[history.process]) if len(nemeses) else np.arange(len(history), dtype=np.int64)
-    lane = history.process[events].astype(np.int64) * 2 + (history.f[events] == log.EXECUTE)
-    if not len(lane) or lane.max() < 1 << 16:
-        lane = lane.astype(np.uint16)  # numpy sorts such by radix
-    order = np.argsort(lane, kind="stable")
-    at, lane = events[order], lane[order]
-    is_invoke = history.type[at] == log.INVOKE
-    same = np.zeros(len(at), dtype=np.bool_)
-    same[1:] = lane[1:] == lane[:-1]
-    closes = np.zeros(len(at), dtype=np.bool_)
-    closes[1:] = same[1:] & is_invoke[:-1] & ~is_invoke[1:] & (history.f[at[1:]] == history.f[at[:-1]])
-    closed = np.zeros(len(at), dtype=np.bool_)
-    closed[:-1] = closes[1:]
-    # An invoke right after an invoke in the same lane: the one before is still open.
-    doubled = np.zeros(len(at), dtype=np.bool_)
-    doubled[1:] = same[1:] & is_invoke[1:] & is_invoke[:-1]
-
-    end_of = np.full(len(at), NOWHERE, dtype=np.int64)
-    end_of[:-1] = np.where(closed[:-1], at[1:], NOWHERE)
-    invoke, end = at[is_invoke].astype(np.int64), end_of[is_invoke]
-    by_time = np.argsort(invoke)
-    invoke, end = invoke[by_time], end[by_time]
-
+    invoke, end, doubled, orphaned = _matched(history)
     ended = end != NOWHERE
     how = np.where(ended, history.type[end], log.INFO).astype(np.uint8)
     f = history.f[invoke]
-    end_task = np.where(ended, history.task[end], log.NO_TASK)
+    task = history.task[end]
+    untold = np.flatnonzero(~ended | (task == log.NO_TASK))
+    task[untold] = history.task[invoke[untold]]
+    entry = history.entry[invoke]
     # Only a dequeue learns at its end which entry it is about.
-    end_entry = np.where(ended & (f == log.DEQUEUE), history.entry[end], 0)
-    task = np.where(end_task != log.NO_TASK, end_task, history.task[invoke])
-    entry = np.where(f == log.DEQUEUE, end_entry, history.entry[invoke])
+    dequeues = np.flatnonzero(f == log.DEQUEUE)
+    entry[dequeues] = np.where(ended[dequeues], history.entry[end[dequeues]], 0)
+    end_ns = history.time[end]
+    end_ns[~ended] = FOREVER
     end_outcome = np.where(ended, history.outcome[end], 0)
     workers = workers_of(history.processes)
     names = tuple(dict.fromkeys(workers))
@@ -121,7 +114,7 @@ def _pair(history: History) -> Operations:
         invoke=invoke,
         end=end,
         start_ns=history.time[invoke],
-        end_ns=np.where(ended, history.time[end], FOREVER),
+        end_ns=end_ns,
         task=task,
         entry=entry,
         priority=_priorities(f, task, entry, history.priority[invoke]),
@@ -129,9 +122,41 @@ def _pair(history: History) -> Operations:
         outcome=np.where(end_outcome != 0, end_outcome, history.outcome[invoke]).astype(np.uint8),
         workers=names,
         agents=tuple(agent_of(name) for name in names),
-        doubled=np.sort(at[doubled]).astype(np.int64),
-        orphaned=np.sort(at[~is_invoke & ~closes]).astype(np.int64),
+        doubled=doubled,
+        orphaned=orphaned,
     )
+
+
+def _matched(history: History) -> tuple[Ints, Ints, Ints, Ints]:
+    """Match each invoke with its end: the next event of its process, apart from `execute`, which encloses others.
+
+    Invokes and their ends, in the order of the invokes; and what `doubled` and `orphaned` are of `Operations`.
+    """
+    processes = len(history.processes)
+    nemeses: Bools = np.array([is_nemesis(name) for name in history.processes], dtype=np.bool_)
+    # Two lanes a process; those of `nemesis` come last, and are left out.
+    lanes = 2 * processes
+    lane = np.where(nemeses, lanes, np.arange(0, lanes, 2)).astype(np.int32)[history.process]
+    lane += history.f == log.EXECUTE
+    counts = np.bincount(lane, minlength=lanes)[:lanes]
+    at = sorting(lane, lanes + 2)[: int(counts.sum())]
+    is_invoke = history.type == log.INVOKE
+    opens, f = is_invoke[at], history.f[at]
+    same = np.ones(len(at), dtype=np.bool_)
+    same[(np.cumsum(counts) - counts)[counts > 0]] = False
+    closes = np.zeros(len(at), dtype=np.bool_)
+    closes[1:] = same[1:] & opens[:-1] & ~opens[1:] & (f[1:] == f[:-1])
+    # An invoke right after an invoke in the same lane: the one before is still open.
+    doubled = np.zeros(len(at), dtype=np.bool_)
+    doubled[1:] = same[1:] & opens[1:] & opens[:-1]
+
+    end_of = np.full(len(history), NOWHERE, dtype=np.int64)
+    closing = np.flatnonzero(closes)
+    end_of[at[closing - 1]] = at[closing]
+    if nemeses.any():
+        is_invoke &= ~nemeses[history.process]
+    invoke = np.flatnonzero(is_invoke)
+    return invoke, end_of[invoke], np.sort(at[doubled]), np.sort(at[~opens & ~closes])
 
 
 def _priorities(f: Bytes, task: Ints, entry: Ints, priority: Floats) -> Floats:

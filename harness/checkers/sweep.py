@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.checkers.cover import NOBODY, Cover
 from harness.history.columns import Bools, Floats, Ints
+from harness.history.dense import ranks
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,18 +65,19 @@ def sweep(slots: Slots, *, fifo: bool) -> Swept:
     """Hold entries against the order: larger priorities first, and with `fifo` equal ones in the order they came."""
     # Taken, it was put before that.
     take_from = np.maximum(slots.take_from, slots.put_from)
-    cover = Cover(slots.cells, slots.priority, slots.put_to, take_from)
-    first = cover.first_free(take_from, slots.priority)
+    rank, _ = ranks(slots.priority)
+    cover = Cover(slots.cells, rank, slots.put_to, take_from)
+    first = cover.first_free(take_from, rank)
     inverted: Bools = (first >= slots.take_to) & (slots.take_to < slots.cells)
     first[inverted] = take_from[inverted]
     if fifo:
-        overtaking, overtaken = _overtaking(slots, first, inverted)
+        overtaking, overtaken = _overtaking(slots, rank, first, inverted)
     else:
         overtaking, overtaken = np.empty(0, dtype=np.int64), np.full(len(slots), NOBODY, dtype=np.int64)
     return Swept(np.flatnonzero(inverted).astype(np.int64), overtaking, overtaken, first, cover)
 
 
-def _overtaking(slots: Slots, first: Ints, inverted: Bools) -> tuple[Ints, Ints]:
+def _overtaking(slots: Slots, rank: Ints, first: Ints, inverted: Bools) -> tuple[Ints, Ints]:
     """In a class, b overtakes a: a was put before b's put was invoked, and all of b's cells lie before a's first.
 
     That one is free for all of the class: if it lies before the end of b's taking, b can have been taken in it too.
@@ -83,9 +85,8 @@ def _overtaking(slots: Slots, first: Ints, inverted: Bools) -> tuple[Ints, Ints]
     overtaken = np.full(len(slots), NOBODY, dtype=np.int64)
     if not len(slots):
         return np.empty(0, dtype=np.int64), overtaken
-    _, rank = np.unique(slots.priority, return_inverse=True)
     width = slots.cells + 2
-    base: Ints = rank.astype(np.int64) * width
+    base: Ints = rank * width
     older = np.argsort(base + slots.put_to, kind="stable")
     # The latest first cell among those put so far, and whose it is; a class of its own for each priority.
     latest = np.maximum.accumulate((base + first)[older])

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.history import log
 from harness.history.columns import History, Ints, workers_of
+from harness.history.dense import distinct, index_in
 
 
 def number_entries(history: History) -> History:
@@ -54,6 +55,7 @@ def number_entries(history: History) -> History:
 def _to_number(history: History) -> Ints:
     """Tasks that were enqueued more than once, and of which no event names an entry or a way back into the queue."""
     puts = (history.f == log.ENQUEUE) & (history.type == log.INVOKE)
-    tasks, times = np.unique(history.task[puts], return_counts=True)
-    told = np.unique(history.task[(history.entry != 0) | (history.f == log.REQUEUE)])
+    tasks = distinct(history.task[puts])
+    times = np.bincount(index_in(tasks, history.task[puts]), minlength=len(tasks))
+    told = distinct(history.task[(history.entry != 0) | (history.f == log.REQUEUE)])
     return np.setdiff1d(tasks[times > 1], told)

@@ -5,6 +5,7 @@ import pytest
 
 from harness.checkers.cover import NOBODY, Cover
 from harness.checkers.sweep import Slots, competing
+from harness.history.dense import ranks
 from tests.checkers import slow_sweep
 
 
@@ -19,9 +20,10 @@ def _slots(seed: int) -> Slots:
 @pytest.mark.parametrize("seed", range(300))
 def test_cover_and_competing_find_what_the_slow_ones_find(seed: int) -> None:
     slots = _slots(seed)
-    cover = Cover(slots.cells, slots.priority, slots.put_to, slots.take_from)
+    rank, _ = ranks(slots.priority)
+    cover = Cover(slots.cells, rank, slots.put_to, slots.take_from)
     asked = slots.put_from
-    found = cover.first_free(asked, slots.priority)
+    found = cover.first_free(asked, rank)
     assert found.tolist() == [
         slow_sweep.first_free(slots, int(cell), priority) for cell, priority in zip(asked, slots.priority, strict=True)
     ]
