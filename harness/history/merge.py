@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from harness.history import log
 from harness.history.columns import Bools, Bytes, History, Ints, is_nemesis
+from harness.history.dense import distinct, index_in
 from harness.history.numbering import number_entries
 
 #: `log.RECORD`, column by column.
@@ -36,6 +37,9 @@ _COLUMNS: dict[str, npt.DTypeLike] = {
 #: A monotonic clock is decades away from this; what is beyond is no time.
 _TIME_MAX = 1 << 62
 
+#: So many events are merged at a time: their columns, and what of the logs is about them, stay in the cache.
+_STRETCH = 1 << 17
+
 _Records = npt.NDArray[Any]
 
 
@@ -49,6 +53,8 @@ class _Part:
     opened_ns: int
     events: _Records
     segment: Ints
+    #: Which events list tasks; of each of these: where its list begins in `listed`, how long it is, and its `done`.
+    lists: Ints
     list_start: Ints
     list_len: Ints
     done_len: Ints
@@ -151,26 +157,35 @@ def _lanes(name: str, records: _Records) -> Iterator[tuple[str, _Records]]:
 def _part(header: log.LogHeader, name: str, records: _Records, where: str, warnings: list[str]) -> _Part:
     """Take the `more` records to the event before them, and count the segments."""
     is_event = records["type"] != log.MORE
-    owner = np.cumsum(is_event) - 1
-    more = ~is_event & (owner >= 0)
-    if (~is_event & (owner < 0)).any():
+    more = np.flatnonzero(~is_event)
+    events = records if not len(more) else records[is_event]
+    # Before the first of them stand as many events as its place says, before the second one less, …
+    owner = more - np.arange(len(more)) - 1
+    if (owner < 0).any():
         warnings.append(f"{where}: begins with a list that belongs to nothing")
-    events = records if is_event.all() else records[is_event]
+    more, owner = more[owner >= 0], owner[owner >= 0]
     listed = records["task"][more].astype(np.int64)
     listed_entry = records["entry"][more].astype(np.int64)
-    found = np.bincount(owner[more], minlength=len(events)).astype(np.int64)
-    start = np.cumsum(found) - found
 
-    is_drain = (events["f"] == log.DRAIN) & (events["type"] != log.INVOKE)
-    is_list = is_drain | ((events["f"] == log.READ_SCHEDULE) & (events["type"] != log.INVOKE))
-    done_said = np.where(is_drain, np.maximum(events["entry"].astype(np.int64) - 1, 0), 0)
-    said = np.where(is_list, np.maximum(events["value"], 0), 0) + done_said
-    if len(events) and found[-1] < said[-1]:
-        events, found, start = events[:-1], found[:-1], start[:-1]
-        said, done_said, is_list = said[:-1], done_said[:-1], is_list[:-1]
+    f = events["f"]
+    may_list = np.flatnonzero(((f == log.DRAIN) | (f == log.READ_SCHEDULE)) & (events["type"] != log.INVOKE))
+    lists = distinct(np.concatenate([may_list, owner]))
+    found = np.bincount(index_in(lists, owner), minlength=len(lists)).astype(np.int64, copy=False)
+    start = np.cumsum(found) - found
+    some = events[lists]
+    is_end = some["type"] != log.INVOKE
+    is_drain = (some["f"] == log.DRAIN) & is_end
+    is_list = is_drain | ((some["f"] == log.READ_SCHEDULE) & is_end)
+    done_said = np.where(is_drain, np.maximum(some["entry"].astype(np.int64) - 1, 0), 0)
+    said = np.where(is_list, np.maximum(some["value"], 0), 0) + done_said
+    if len(lists) and lists[-1] == len(events) - 1 and found[-1] < said[-1]:
+        events, lists, found, start = events[:-1], lists[:-1], found[:-1], start[:-1]
+        said, done_said = said[:-1], done_said[:-1]
     if (found != said).any():
         at = int((found != said).argmax())
-        warnings.append(f"{where}: event {at} names {int(found[at])} tasks and says they are {int(said[at])}")
+        warnings.append(
+            f"{where}: event {int(lists[at])} names {int(found[at])} tasks and says they are {int(said[at])}"
+        )
     done_len = np.minimum(done_said, found)
     return _Part(
         name=name,
@@ -178,6 +193,7 @@ def _part(header: log.LogHeader, name: str, records: _Records, where: str, warni
         opened_ns=header.opened_ns,
         events=events,
         segment=_segments(events, is_nemesis(name)),
+        lists=lists,
         list_start=start,
         list_len=found - done_len,
         done_len=done_len,
@@ -191,9 +207,9 @@ def _segments(events: _Records, nemesis: bool) -> Ints:
 
     `execute` encloses other operations, so its end may come after one of these ended with `info`.
     """
-    if nemesis:
+    unknown = events["type"] == log.INFO
+    if nemesis or not unknown.any():
         return np.zeros(len(events), dtype=np.int64)
-    unknown = (events["type"] == log.INFO).astype(np.int64)
     segment: Ints = np.cumsum(unknown) - unknown
     is_execute = events["f"] == log.EXECUTE
     for lane in (np.flatnonzero(is_execute), np.flatnonzero(~is_execute)):
@@ -204,7 +220,7 @@ def _segments(events: _Records, nemesis: bool) -> Ints:
 
 
 def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warnings: tuple[str, ...]) -> History:
-    """One history of these parts, copied once; takes them out of the list, one after the other."""
+    """One history of these parts, copied once."""
     parts.sort(key=lambda part: (part.name, int(part.events["time"][0]), part.incarnation, part.opened_ns))
     processes, process_of_part = _name(parts)
     listed = _joined((part.listed for part in parts), np.int64)
@@ -213,19 +229,26 @@ def _merge(parts: list[_Part], fault_names: Sequence[str], dropped: int, warning
     count = sum(map(len, places))
     columns = {name: np.empty(count, dtype=dtype) for name, dtype in _COLUMNS.items()}
     process = np.empty(count, dtype=np.int32)
-    list_start = np.empty(count, dtype=np.int64)
-    list_len = np.empty(count, dtype=np.int64)
-    done_len = np.empty(count, dtype=np.int64)
-    lists_from = len(listed)
-    while parts:
-        # What was copied is let go of at once: of the largest runs there is no room for two.
-        part, at = parts.pop(), places.pop()
-        lists_from -= len(part.listed)
-        for name, column in columns.items():
-            column[at] = part.events[name]
-        process[at] = process_of_part.pop()
-        list_start[at] = part.list_start + lists_from
-        list_len[at], done_len[at] = part.list_len, part.done_len
+    list_start = np.zeros(count, dtype=np.int64)
+    list_len = np.zeros(count, dtype=np.int64)
+    done_len = np.zeros(count, dtype=np.int64)
+    lists_from = 0
+    stretches = np.arange(_STRETCH, count + _STRETCH, _STRETCH)
+    upto = [np.searchsorted(at, stretches) for at in places]
+    for stretch in range(len(stretches)):
+        for part, at, number, ends in zip(parts, places, process_of_part, upto, strict=True):
+            mine = slice(ends[stretch - 1] if stretch else 0, ends[stretch])
+            events, to = part.events[mine], at[mine]
+            for name, column in columns.items():
+                column[to] = events[name]
+            process[to] = number[mine]
+    for part, at in zip(parts, places, strict=True):
+        to = at[part.lists]
+        list_start[to] = part.list_start + lists_from
+        list_len[to], done_len[to] = part.list_len, part.done_len
+        lists_from += len(part.listed)
+    parts.clear()
+    del places, process_of_part
 
     f_names, f = _fault_codes(columns["f"], columns["value"], process, processes, fault_names)
     # Of a drain, `entry` said how many of its tasks are `done`.
@@ -269,7 +292,7 @@ def _name(parts: list[_Part]) -> tuple[tuple[str, ...], list[npt.NDArray[np.int3
     for part in parts:
         used = used if part.name == previous else 0
         previous = part.name
-        segments, inverse = np.unique(part.segment, return_inverse=True)
+        segments = distinct(part.segment)
         codes = np.empty(len(segments), dtype=np.int32)
         for at in range(len(segments)):
             # A worker may itself be called what another one goes on as.
@@ -277,7 +300,7 @@ def _name(parts: list[_Part]) -> tuple[tuple[str, ...], list[npt.NDArray[np.int3
                 used += 1
             codes[at] = names[name] = len(names)
             used += 1
-        indexes.append(codes[inverse])
+        indexes.append(codes[index_in(segments, part.segment)])
     return tuple(names), indexes
 
 
