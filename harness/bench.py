@@ -19,6 +19,7 @@ from harness.benches.judged import (
 from harness.benches.machinery import cold_docker, cold_local, recorder, recorder_event, scenarios, warm_reset
 from harness.benches.memory import delivery_memory
 from harness.benches.outages import delivery_consumer_kill, delivery_failover
+from harness.benches.side_by_side import porcupine
 from harness.benches.throughput import delivery_consumers, delivery_one_thread
 from harness.protocols import HarnessError
 
@@ -27,6 +28,7 @@ BENCHES = (
     order_ten_priorities,
     order_distinct_priorities,
     order_by_size,
+    porcupine,
     all_checkers_ten_million,
     recorder_event,
     cold_local,
