@@ -57,6 +57,8 @@ TABLE: dict[str, tuple[bool, int]] = {
     "NotImplementedError": (True, log.E_OTHER),
     # The storage said that somebody has the lock: an answer, as 'nothing there' is one.
     "TaskLockedException": (True, log.E_NONE),
+    # The limiter said that too many have passed, which counts; an answer as well.
+    "RateLimitExceeded": (True, log.E_NONE),
     "DataError": (True, log.E_OTHER),
     # A connection or a time-out error is certain where nothing was sent: the watch below knows.
     "ConnectionError": (True, log.E_LOST),

@@ -16,10 +16,11 @@ Order = Literal["priority-fifo", "priority", "fifo", "none"]
 
 
 #: What workloads may need: a schedule, results and locks, which every storage of Huey's has that hands out anything;
-#: and priorities.
+#: priorities; and semaphores, which Huey has for storages that are a Redis server's client.
 SCHEDULE = frozenset({"schedule"})
 RESULTS = frozenset({"results"})
 LOCKS = frozenset({"locks"})
+SEMAPHORES = frozenset({"semaphores"})
 USUAL = SCHEDULE | RESULTS | LOCKS
 PRIORITY = USUAL | {"priority"}
 

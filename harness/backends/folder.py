@@ -12,7 +12,15 @@ Order, as huey/storage.py has it:
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, Backend, Halt
-from harness.backends.stock import DELIVERY_PROMISES, EACH_ENQUEUES, INTERRUPTED, ORDER_PROMISES, OWN_CLOCK, OWNERLESS
+from harness.backends.stock import (
+    DELIVERY_PROMISES,
+    EACH_ENQUEUES,
+    INTERRUPTED,
+    OPENED_TWICE,
+    ORDER_PROMISES,
+    OWN_CLOCK,
+    OWNERLESS,
+)
 from harness.protocols import KnownLimit
 
 _FILE_POPPED = "dequeue() renames and unlinks the task's file (huey/storage.py, FileStorage.dequeue)"
@@ -73,6 +81,7 @@ def _in_flight(popped: str, batch: str) -> tuple[KnownLimit, ...]:
         OWN_CLOCK,
         OWNERLESS,
         EACH_ENQUEUES,
+        OPENED_TWICE,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, SCHEDULE, Backend
-from harness.backends.stock import ORDER_PROMISES
+from harness.backends.stock import OPENED_TWICE, ORDER_PROMISES
 from harness.protocols import KnownLimit, Promise
 
 #: A process that ends takes its memory along: no run survives it, so nothing is promised of that.
@@ -20,6 +20,7 @@ BACKENDS.register("memory")(
             *(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates")),
             *(Promise(one.name, _UNDER) for one in ORDER_PROMISES["priority-fifo"]),
         ),
+        limits=(OPENED_TWICE,),
     )
 )
 BACKENDS.register("blackhole")(

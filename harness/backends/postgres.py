@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from harness.backends import BACKENDS, PRIORITY, Backend
-from harness.backends.stock import EACH_ENQUEUES, ORDER_PROMISES, OWN_CLOCK, OWNERLESS
+from harness.backends.stock import EACH_ENQUEUES, OPENED_TWICE, ORDER_PROMISES, OWN_CLOCK, OWNERLESS
 from harness.protocols import KnownLimit, Promise
 
 _POPPED = (
@@ -52,6 +52,7 @@ BACKENDS.register("postgres")(
             OWN_CLOCK,
             OWNERLESS,
             EACH_ENQUEUES,
+            OPENED_TWICE,
         ),
         # Without these libpq waits for an answer for as long as TCP takes to give up (tcp(7), tcp_retries2: a quarter
         # of an hour). Five seconds are what redis-py waits; the first is in seconds, the second in milliseconds.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.backends import BACKENDS, PRIORITY, QUEUE, USUAL, Backend, Order
+from harness.backends import BACKENDS, PRIORITY, QUEUE, SEMAPHORES, USUAL, Backend, Order
 from harness.backends.stock import APPENDFSYNC, DELIVERY_PROMISES, IN_FLIGHT, ORDER_PROMISES, OWN_CLOCK, TIES
 
 
@@ -13,7 +13,7 @@ def _register(name: str, huey: str, order: Order) -> None:
             huey=f"huey:{huey}",
             topology="standalone",
             order=order,
-            capabilities=PRIORITY if order == "priority-fifo" else USUAL,
+            capabilities=SEMAPHORES | (PRIORITY if order == "priority-fifo" else USUAL),
             promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
             limits=(*IN_FLIGHT, *APPENDFSYNC, OWN_CLOCK, *((TIES,) if order == "priority-fifo" else ())),
             queue_key=f"huey.redis.{QUEUE}",

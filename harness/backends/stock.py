@@ -56,6 +56,11 @@ _EACH = (
     "Scheduler.enqueue_periodic_tasks (huey/consumer.py) enqueues a new task with an id of its own, and asks nobody "
     "whether another consumer has done so: all but one are to be started with --no-periodic (Huey docs: consumer)"
 )
+_OPENED = (
+    "RateLimit.acquire (huey/api.py) looks for the window, and where it finds another one deletes the counter, stores "
+    "the window and counts, each by itself: of several who find a window new, or who come from the one before, the "
+    "last to delete forgets whom the others have let pass"
+)
 _ASYNC = (
     "Redis acknowledges a write before any replica has it (Redis docs: replication; cluster specification, Write "
     "safety): what only the old primary knew is gone with it"
@@ -73,10 +78,14 @@ OWNERLESS = KnownLimit("lock-without-owner", "lock_not_freed", "worker-crash", _
 #: Where several processes consume: each enqueues what is periodic.
 EACH_ENQUEUES = KnownLimit("each-consumer-enqueues", "ticked_twice", "none", _EACH, "periodic")
 
+#: Whatever the storage: whoever finds a new window counts from nothing.
+OPENED_TWICE = KnownLimit("window-opened-twice", "over_limit_at_opening", "none", _OPENED, "rate-limits")
+
 #: Whatever the topology: who holds a task when he is struck loses it, and what he has locked stays locked.
 IN_FLIGHT = (
     OWNERLESS,
     EACH_ENQUEUES,
+    OPENED_TWICE,
     KnownLimit("popped-before-run", "lost_in_flight", "worker-crash", _POPPED, "worker-crash"),
     KnownLimit("interrupted-not-returned", "lost_in_flight", "worker-stop", INTERRUPTED, "worker-stop"),
     KnownLimit("popped-before-enqueued", "lost_in_flight", "scheduler-crash", _BATCH, "scheduler-crash"),

@@ -11,7 +11,6 @@ from harness.checkers import CHECKERS, Context
 from harness.checkers.findings import Findings
 from harness.checkers.handing import (
     EVIDENCE_MAX,
-    asked_results,
     count,
     givers,
     last_of,
@@ -20,6 +19,7 @@ from harness.checkers.handing import (
     rows_about,
     values,
 )
+from harness.checkers.members import became, fits
 from harness.checkers.operations import FOREVER, NOWHERE, Operations, pair
 from harness.history import log
 from harness.history.columns import Bools, History, Ints
@@ -145,35 +145,9 @@ def _over_ns(history: History, ops: Operations, tasks: Ints) -> Ints:
     return np.where(good_ns < FOREVER, good_ns, np.where(began, ended_ns, taken_ns))
 
 
-def _became(history: History, ops: Operations, chords: _Chords) -> dict[int, set[tuple[int, int]]]:
-    """By member, what a callback may be told of it: (`ok`, value) or (`fail`, outcome)."""
-    tasks = np.unique(chords.members)
-    became: dict[int, set[tuple[int, int]]] = {task: set() for task in tasks.tolist()}
-    due = asked_results(history, ops)
-    good = returned(history, ops)
-    mine = np.isin(ops.task, tasks)
-    bodies = np.flatnonzero((ops.f == log.EXECUTE) & mine)
-    for task in np.setdiff1d(tasks, ops.task[bodies]).tolist():
-        became[task].update(_NOT_RUN)
-    for row in bodies[ops.end[bodies] != NOWHERE].tolist():
-        task = int(ops.task[row])
-        became[task].add((log.OK, due.get(task, _WHATEVER)) if good[row] else (log.FAIL, log.FAILED))
-    others = np.flatnonzero((ops.f == log.COMPLETE) & mine & (ops.how != log.FAIL) & (ops.outcome != log.DONE))
-    for row in others.tolist():
-        given_up = ops.outcome[row] in (log.FAILED, log.DEAD)
-        became[int(ops.task[row])].update({(log.FAIL, log.FAILED)} if given_up else _NOT_RUN)
-    return became
-
-
-#: A member that was not run has a mark in its place, or with some Hueys None.
-_NOT_RUN = {(log.FAIL, log.REVOKED), (log.FAIL, log.DONE)}
-#: The value of a member of which nobody said what it is to return.
-_WHATEVER = -1
-
-
 def _wrong_members(history: History, ops: Operations, chords: _Chords) -> Iterator[tuple[int, list[int], str]]:
     """(callback, rows, how) of bodies that did not receive what became of their chord's members."""
-    became = _became(history, ops, chords)
+    may_be = became(history, ops, np.unique(chords.members))
     lists: dict[int, list[int]] = {task: [] for task in chords.callbacks.tolist()}
     for member, callback in zip(chords.members.tolist(), chords.callbacks[chords.chord_of].tolist(), strict=True):
         lists[callback].append(member)
@@ -187,8 +161,7 @@ def _wrong_members(history: History, ops: Operations, chords: _Chords) -> Iterat
         task = int(ops.task[body])
         members, rows = lists[task], receives.get(body, [])
         for member, row in zip(members, rows, strict=False):
-            may_be = became[member]
-            if (how[row], value[row]) not in may_be and not (how[row] == log.OK and (log.OK, _WHATEVER) in may_be):
+            if not fits((int(how[row]), int(value[row])), may_be[member]):
                 yield task, [body, row, *rows_about(ops, member, log.EXECUTE, log.COMPLETE)], _told(member, how[row])
                 break
         else:

@@ -78,6 +78,11 @@ F_NAMES = (
     "receive",
     "tick",
     "ask_dead",
+    "ask_group",
+    "admit",
+    "ask_holders",
+    "acquire",
+    "release",
 )
 (
     ENQUEUE,
@@ -105,6 +110,11 @@ F_NAMES = (
     RECEIVE,
     TICK,
     ASK_DEAD,
+    ASK_GROUP,
+    ADMIT,
+    ASK_HOLDERS,
+    ACQUIRE,
+    RELEASE,
 ) = range(len(F_NAMES))
 
 #: Outcomes of `complete`; 0 is `done`.

@@ -5,6 +5,7 @@ Every one derives from a sound storage and breaks its rule at every n-th call, w
 
 from __future__ import annotations
 
+import copy
 import datetime
 import itertools
 import pickle
@@ -30,10 +31,10 @@ class _Counting:
         self._last: bytes | None = None
         self._lock = threading.Lock()
 
-    def nth(self) -> bool:
+    def nth(self, every: int = EVERY) -> bool:
         """Whether it is time to break the rule."""
         with self._lock:
-            return next(self._calls) % EVERY == 0
+            return next(self._calls) % every == 0
 
 
 class _Drops(_Counting):
@@ -132,6 +133,39 @@ class KeepsLocks(_Counting, SqliteStorage):
 
     def delete_data(self, key: str) -> bool:
         return (".lock." in key and self.nth()) or bool(super().delete_data(key))
+
+
+class _OfSemaphores(_Counting, PriorityRedisStorage):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Semaphores are kept by their own requests, past the storage.
+        sound, broken = self.conn, copy.copy(self.conn)
+        broken.eval = lambda script, keys, *given: sound.eval(script, keys, *self.asked(script, *given))
+        broken.zrem = lambda key, name: self.given_back(str(key)) or sound.zrem(key, name)
+        self.conn = broken
+
+    def asked(self, script: str, *given: Any) -> tuple[Any, ...]:
+        return given
+
+    def given_back(self, key: str) -> bool:
+        return False
+
+
+class SharesSemaphores(_OfSemaphores):
+    """Gives a semaphore to one more than may have it."""
+
+    def asked(self, script: str, *given: Any) -> tuple[Any, ...]:
+        # Key, time-out, how many may hold it, and under which name it is wanted.
+        if len(given) == 4 and self.nth(4):
+            return (*given[:2], given[2] + 1, given[3])
+        return given
+
+
+class KeepsSemaphores(_OfSemaphores):
+    """Says that a semaphore was given back, and keeps it."""
+
+    def given_back(self, key: str) -> bool:
+        return ".lock." in key and self.nth()
 
 
 class Corrupts(_Counting, SqliteStorage):

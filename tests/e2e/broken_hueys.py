@@ -11,7 +11,8 @@ import copy
 import itertools
 from typing import Any
 
-from huey import PriorityRedisHuey
+from huey import PriorityRedisHuey, group
+from huey.api import Result, ResultGroup
 
 EVERY = 10
 
@@ -21,9 +22,9 @@ class _Counting(PriorityRedisHuey):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._calls = itertools.count(1)
 
-    def nth(self) -> bool:
+    def nth(self, every: int = EVERY) -> bool:
         """Whether it is time to break the rule."""
-        return next(self._calls) % EVERY == 0
+        return next(self._calls) % every == 0
 
 
 class KeepsNext(_Counting):
@@ -85,3 +86,32 @@ class DropsOthers(_Counting):
 
     def is_revoked(self, task: Any, timestamp: Any = None, peek: bool = True) -> bool:
         return bool(super().is_revoked(task, timestamp, peek)) or self.nth()
+
+
+class ForgetsMembers(_Counting):
+    """Enqueues all of a group but one."""
+
+    def enqueue(self, task: Any) -> Any:
+        if isinstance(task, group) and self.nth(4):
+            return ResultGroup(
+                [Result(self, task.tasks[0]), *(super(ForgetsMembers, self).enqueue(one) for one in task.tasks[1:])]
+            )
+        return super().enqueue(task)
+
+
+class MixesPlaces(_Counting):
+    """Hands out a group's results in another order."""
+
+    def enqueue(self, task: Any) -> Any:
+        found = super().enqueue(task)
+        if isinstance(task, group) and self.nth(4):
+            return ResultGroup([*list(found)[1:], next(iter(found))])
+        return found
+
+
+class EmptiesPlaces(_Counting):
+    """Forgets what a task has returned."""
+
+    def put_result(self, key: Any, data: Any) -> Any:
+        # Seldom: each one is waited for until the time is up.
+        return None if self.nth(25) else super().put_result(key, data)

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import itertools
 import threading
+import time
 from typing import Any
 
 from huey import PriorityRedisHuey
@@ -124,6 +125,40 @@ class Impatient(_Counting, PriorityRedisHuey):
 
     def _timeout_context(self, task: Any) -> Any:
         return self._timeout_handler(task.timeout / 3)
+
+
+# ---------------------------------------------------------------- rates
+
+
+class LosesCount(_Counting, PriorityRedisStorage):
+    """Begins to count anew."""
+
+    def incr(self, key: Any, amount: int = 1) -> Any:
+        if self.nth(3):
+            self.delete_counter(key)
+        return super().incr(key, amount)
+
+
+class KeepsCount(_Counting, PriorityRedisStorage):
+    """Goes on with the count of the window before, in every other one."""
+
+    def delete_counter(self, key: Any) -> None:
+        if int(time.time()) % 2:
+            super().delete_counter(key)
+
+
+class ComesBackAtOnce(_Counting, PriorityRedisHuey):
+    """Tries again at once what was over the limit."""
+
+    def _requeue_task(self, task: Any, timestamp: Any, eta: Any = None) -> None:
+        super()._requeue_task(task, timestamp, None if self.nth() else eta)
+
+
+class FailsForGood(_Counting, PriorityRedisHuey):
+    """Forgets that what was over the limit is to be tried again."""
+
+    def rate_limit(self, *args: Any, retry: bool = True) -> Any:
+        return super().rate_limit(*args, retry=retry and not self.nth(4))
 
 
 # ---------------------------------------------------------------- sound

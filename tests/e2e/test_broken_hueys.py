@@ -19,6 +19,11 @@ BROKEN = {
         "ForgetsChords": {"callback_missing"},
         "MixesMembers": {"wrong_members"},
     },
+    "groups": {
+        "ForgetsMembers": {"member_missing"},
+        "MixesPlaces": {"wrong_place"},
+        "EmptiesPlaces": {"place_empty"},
+    },
     "revocation": {"RunsRevoked": {"ran_revoked"}, "DropsOthers": {"dropped_unrevoked"}},
 }
 

@@ -13,10 +13,16 @@ pytestmark = [pytest.mark.cluster, pytest.mark.world]
 BROKEN = {
     "locks": {"SharesLocks": "two_holders", "KeepsLocks": "lock_not_freed"},
     "periodic": {"TicksTwice": "ticked_twice", "SkipsPeriods": "missed_period"},
+    "semaphores": {"SharesSemaphores": "too_many_holders", "KeepsSemaphores": "needless_refusal"},
     "poison": {"Corrupts": "dropped_unread", "ForgetsUnread": "read_unreadable"},
 }
 #: Of each of them its parent, or one of the same kind.
-SOUND = {"locks": ["sqlite"], "periodic": ["reliable"], "poison": ["sqlite", "reliable"]}
+SOUND = {
+    "locks": ["sqlite"],
+    "periodic": ["reliable"],
+    "semaphores": ["redis-priority"],
+    "poison": ["sqlite", "reliable"],
+}
 
 
 @pytest.mark.parametrize("scenario", BROKEN)
