@@ -60,7 +60,7 @@ class Progress:
     _tails: dict[Path, LogTail] = field(default_factory=dict)
     _workers: dict[Path, _Worker] = field(default_factory=dict)
     _last_ns: dict[str, int] = field(default_factory=dict)
-    _listed_ns: float = 0.0
+    _listed_s: float = 0.0
     _last_eta_ns: int = 0
     #: When the last operation ended that may have left a lease behind.
     _open_ns: int = 0
@@ -73,8 +73,8 @@ class Progress:
 
     def _read(self) -> None:
         # New files come only as agents and workers start.
-        if time.monotonic() - self._listed_ns > 0.05:
-            self._listed_ns = time.monotonic()
+        if time.monotonic() - self._listed_s > 0.05:
+            self._listed_s = time.monotonic()
             for path in sorted(self.folder.glob("*.log")):
                 if path not in self._tails:
                     self._tails[path] = LogTail(path)
@@ -228,11 +228,13 @@ class Progress:
         """Whether every acknowledged task has an outcome.
 
         Asked twice: the logs are read one after the other, and a task's end may be read before what it handed over in
-        another log. That was written first, so that the second reading sees it.
+        another log. That was written first, so that the second reading sees it. So was a log that is not listed yet:
+        a producer may have submitted all that it has within a moment.
         """
         with self._lock:
             if self.outstanding:
                 return False
+            self._listed_s = 0.0
             self._read()
             return not self.outstanding
 

@@ -13,6 +13,7 @@ import pytest
 from harness.history import log
 from harness.history.log import LogWriter
 from harness.progress import SCHEDULER_NS, Progress
+from harness.topologies.server import wait_for
 
 
 @pytest.fixture
@@ -49,6 +50,15 @@ def test_what_was_never_acknowledged_is_not_outstanding(tmp_path: Path, progress
     own.write(log.OK, log.COMPLETE, 5)
     progress.poll()
     assert progress.outstanding == 0
+
+
+def test_not_all_is_done_where_a_log_is_new(tmp_path: Path, progress: Progress) -> None:
+    """A producer that had little to submit has ended before its log was listed."""
+    progress.poll()
+    worker(tmp_path, "producer-0").write(log.OK, log.ENQUEUE, 5)
+    assert not progress.all_done()
+    worker(tmp_path, "consumer-0/w1").write(log.OK, log.COMPLETE, 5)
+    wait_for(lambda: progress.poll() is None and progress.all_done(), 5, lambda: "the task's end to be read")
 
 
 def asked(own: LogWriter, answer: int, error: int = log.E_NONE) -> None:
@@ -123,7 +133,7 @@ def test_tells_who_works_and_since_when(tmp_path: Path, progress: Progress) -> N
     own = worker(tmp_path, "consumer-0/w1")
     before = time.monotonic_ns()
     own.write(log.INVOKE, log.DEQUEUE)
-    progress._listed_ns = 0.0  # a new file is looked for only now and then
+    progress._listed_s = 0.0  # a new file is looked for only now and then
     assert progress.last_record_ns("consumer-0") > before
     assert progress.working("consumer-0")
     assert not progress.working("consumer-1")
@@ -242,12 +252,12 @@ def test_workers_of_a_consumer_that_have_a_task_in_hand(tmp_path: Path, progress
     asked(also, log.OK)
     asked(other, log.OK)
     asked(worker(tmp_path, "consumer-1/w2"), log.OK)
-    progress._listed_ns = 0.0  # a new file is looked for only now and then
+    progress._listed_s = 0.0  # a new file is looked for only now and then
     progress.poll()
     assert progress.in_hand() == {"consumer-0": 1, "consumer-1": 2}
     # Started anew: what its former self had in hand, it has not.
     asked(LogWriter(tmp_path / "again.log", "consumer-0/w1/next", incarnation=1), log.FAIL)
-    progress._listed_ns = 0.0
+    progress._listed_s = 0.0
     progress.poll()
     assert progress.in_hand() == {"consumer-1": 2}
 
