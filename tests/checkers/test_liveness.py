@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from harness.checkers import Context
 from harness.checkers.liveness import check
+from harness.history import log
 from harness.protocols import FaultRecord
 from harness.verdict import Validity
-from tests.checkers.scripts import history
+from tests.checkers.scripts import Op, build, history, parse
 
 S = 1_000_000_000
 
@@ -139,3 +141,88 @@ def test_recovery_counts_from_when_the_fault_was_seen_to_land() -> None:
     slow = dataclasses.replace(fault(10, 20), landed_ns=13 * S)
     # Dequeued while it was being injected: that proves nothing of what came after it.
     assert judge(WORK.format(12, 15), slow).recovery_ms_max == 2000.0
+
+
+# ---------------------------------------------------------------- mutations of a valid history
+
+FAULT = fault(10, 20)
+
+
+def valid() -> list[Op]:
+    """A task a second; from 10 s to 20 s a fault, while which tasks are put and nobody does any; then all goes on."""
+    lines = []
+    for task in range(1, 21):
+        put = task if task < 15 else task + 13
+        done = put + 1 if put < 9 else 13 + task if put < 20 else put + 1
+        lines.append(
+            f"{put}-{put} p enqueue {task}\n{done}-{done} c/w1 dequeue {task}\n{done}-{done} c/w1 complete {task}"
+        )
+    return parse(seconds("\n".join([*lines, "99-99 d drain"])))
+
+
+def mutated(change: Callable[[Op], Op | None]) -> list[Op]:
+    return sorted(filter(None, map(change, valid())), key=lambda op: op.start)
+
+
+def stalls(ops: list[Op], *faults: FaultRecord) -> int:
+    count = check(build(ops), Context(faults=faults or (FAULT,), recovery_s=5, drain_s=10)).counts["stalled"]
+    assert count is not None
+    return count
+
+
+def after(op: Op, second: int) -> bool:
+    return op.f in ("dequeue", "complete") and op.start > second * S
+
+
+def by(op: Op, by_s: int) -> Op:
+    return dataclasses.replace(op, start=op.start + by_s * S, end=(op.end or 0) + by_s * S)
+
+
+def test_nothing_stalls() -> None:
+    assert stalls(valid()) == 0
+
+
+def test_work_shifted_behind_the_bound_is_missed() -> None:
+    for by_s, found in ((3, 0), (4, 1)):
+        assert stalls(mutated(lambda op, by_s=by_s: by(op, by_s) if after(op, 20) else op)) == found  # type: ignore[misc]
+
+
+def test_work_shifted_into_the_time_before_the_healing_proves_nothing() -> None:
+    """Who did what was due in the first seconds did it before, and then nobody did anything."""
+    shifted = mutated(lambda op: by(op, -6) if after(op, 20) and op.start < 26 * S else op)
+    assert stalls(shifted) == 1
+
+
+def test_a_fault_shifted_to_have_healed_sooner_asks_sooner() -> None:
+    assert [stalls(valid(), fault(10, healed)) for healed in (20, 17, 16, 12)] == [0, 0, 1, 1]
+
+
+def test_a_doubled_fault_is_asked_for_twice() -> None:
+    late = mutated(lambda op: by(op, 5) if after(op, 20) else op)
+    assert stalls(late, FAULT, fault(10, 20, 1)) == 2
+
+
+def test_a_completion_doubled_into_the_gap_is_progress() -> None:
+    late = mutated(lambda op: by(op, 5) if after(op, 20) else op)
+    assert stalls(late) == 1
+    one = next(op for op in late if op.f == "complete")
+    assert stalls([*late, dataclasses.replace(one, process="c/w2", start=24 * S, end=24 * S)]) == 0
+
+
+def test_dropped_completions_stall_what_is_still_held_and_nothing_else() -> None:
+    gone = mutated(lambda op: None if after(op, 20) and op.start < 28 * S else op)
+    assert stalls(gone) == 0  # lost: that keeps nobody waiting
+    held = dataclasses.replace(gone[-1], how=log.FAIL, tasks=tuple(range(9, 15)))
+    assert (gone[-1].f, stalls([*gone[:-1], held])) == ("drain", 1)
+
+
+def test_dropped_enqueues_leave_nobody_waiting() -> None:
+    late = mutated(lambda op: by(op, 5) if after(op, 20) else op)
+    unasked = [op for op in late if op.f != "enqueue" or not 8 * S < op.start <= 20 * S]
+    assert (stalls(late), stalls(unasked)) == (1, 0)
+
+
+def test_the_last_completions_swapped_for_late_ones_are_noticed() -> None:
+    for late_s, found in ((43, 0), (44, 1)):
+        last = mutated(lambda op, to=late_s: by(op, to - 34) if after(op, 33) else op)  # type: ignore[misc]
+        assert stalls(last) == found
