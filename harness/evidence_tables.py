@@ -21,7 +21,7 @@ def by_scenario(evidence: Mapping[str, Any], runtime: str) -> str:
     """A row a scenario, a column for each of COMPARED."""
     cells = {(row["scenario"], row["backend"]): _counted([row]) for row in _rows(evidence, runtime)}
     scenarios = sorted({scenario for scenario, _ in cells})
-    return _table(
+    return table(
         ["scenario", *(f"`{one}`" for one in COMPARED)],
         ([scenario, *(cells.get((scenario, one), "–") for one in COMPARED)] for scenario in scenarios),
     )
@@ -38,7 +38,7 @@ def by_fault_class(evidence: Mapping[str, Any], runtime: str) -> str:
         told = _counted([row for row in rows if row["backend"] == backend and of_class in row["classes"]])
         return "kept" if told.startswith("0 of") else told
 
-    return _table(
+    return table(
         ["backend", *CLASSES],
         (
             [f"`{backend}`", *(cell(backend, one) for one in CLASSES)]
@@ -69,6 +69,7 @@ def _counted(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{told or '0'} of {total('acknowledged'):,}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n".replace("| --- ", "|---").replace("|--- |", "|---|") for line in lines)

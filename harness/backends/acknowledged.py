@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.backends import BACKENDS, PRIORITY, QUEUE, SEMAPHORES, Backend
-from harness.backends.stock import APPENDFSYNC, ERASED, EVICTED, OPENED_TWICE
+from harness.backends.stock import APPENDFSYNC, ERASED, EVICTED
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
@@ -64,7 +64,7 @@ def _register(name: str, huey: str, topology: str, replicas: int, *, alive: bool
             order="priority-fifo",
             capabilities=PRIORITY | SEMAPHORES,
             promises=_promises(topology),
-            limits=(*LIMITS, OPENED_TWICE) + (APPENDFSYNC if topology == "standalone" else EARLY_RETURN),
+            limits=LIMITS + (APPENDFSYNC if topology == "standalone" else EARLY_RETURN),
             queue_key=f"huey.reliable.1.{{{QUEUE}}}.queue",
             kwargs=options,
             replicas=replicas or None,

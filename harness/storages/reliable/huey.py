@@ -21,6 +21,7 @@ from harness.storages.reliable.consumer import ReliableConsumer
 from harness.storages.reliable.handling import Handling
 from harness.storages.reliable.letters import DeadLetter
 from harness.storages.reliable.locks import ReliableLock
+from harness.storages.reliable.rates import ReliableRateLimit
 from harness.storages.reliable.steps import Back, Delivery, Envelope, Member, Put, Settle, new_entry, unseal
 from harness.storages.reliable.storage import (
     ReliableClusterStorage,
@@ -293,6 +294,12 @@ class ReliableHuey(Huey):
         if not isinstance(self.storage, ReliableStorage):
             return super().lock_task(lock_name, ttl)
         return ReliableLock(self, lock_name, ttl)
+
+    def rate_limit(self, name: str, limit: int, per: int, retry: bool = True) -> Any:
+        stock = super().rate_limit(name, limit, per, retry)
+        if not isinstance(self.storage, ReliableStorage):
+            return stock
+        return ReliableRateLimit(self, name, limit, per, retry)
 
     def is_locked(self, lock_name: str) -> bool:
         return bool(self.lock_task(lock_name).is_locked())

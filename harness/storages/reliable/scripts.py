@@ -48,6 +48,7 @@ STEP = _load(
 )
 RENEW = _load("renew", "leases", "meta")
 LOCK = _load("lock", "leases", "claims", "meta", "results")
+PASS = _load("pass", "meta", "results", "counters")
 POP_SCHEDULE = _load("pop_schedule", "entries", "schedule", "meta")
 FLUSH = _load("flush", "queue", "entries", "schedule", "tries", "meta")
 DEAD = _load("dead", "queue", "entries", "tries", "done", "done_old", "dead", "chords", "meta", "wake")

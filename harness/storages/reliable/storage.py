@@ -96,11 +96,16 @@ class ReliableStorage(RedisStorage):
         self._patience_s = float(patience_s)
         # With a hash tag on a single server too: one format, and the way to a cluster stays open.
         self.keys = Keys.of(self.name if "{" in self.name else f"{{{self.name}}}")
-        stock = {"results": self.result_key, "stock": self.queue_key, "stock_schedule": self.schedule_key}
+        stock = {
+            "results": self.result_key,
+            "counters": self.counter_key,
+            "stock": self.queue_key,
+            "stock_schedule": self.schedule_key,
+        }
         self._calls = {
             script: Call(script, {**vars(self.keys), **stock})
             for script in (
-                *(scripts.PUT, scripts.STEP, scripts.RENEW, scripts.LOCK),
+                *(scripts.PUT, scripts.STEP, scripts.RENEW, scripts.LOCK, scripts.PASS),
                 *(scripts.POP_SCHEDULE, scripts.FLUSH, scripts.DEAD, scripts.ADOPT),
             )
         }
@@ -330,6 +335,11 @@ class ReliableStorage(RedisStorage):
         """See lock.lua. `lease_s` is 0 where the owner is a task's claim."""
         arguments = [doing, field_name, owner, token, round((ttl_s or 0) * 1000), round(lease_s * 1000)]
         return str(self._call(scripts.LOCK, words(*arguments))[0].decode())
+
+    def count_in_window(self, window_field: str, count_field: str, window: bytes, following: bytes) -> int:
+        """Count one more in this window, or in the following one where that has begun; how many those are. Where no
+        answer comes the same is asked again: some may be counted twice, and nobody is forgotten. See pass.lua."""
+        return int(self._call(scripts.PASS, words(window_field, count_field, window, following))[2])
 
     # ------------------------------------------------------------ Huey's storage API
 
