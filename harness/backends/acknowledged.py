@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.backends import BACKENDS, PRIORITY, QUEUE, SEMAPHORES, Backend
-from harness.backends.stock import APPENDFSYNC, ERASED, EVICTED
+from harness.backends import BACKENDS, Backend, PRIORITY, QUEUE, SEMAPHORES
+from harness.backends.stock import APPENDFSYNC, ERASED, EVICTED, FLUSHED
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
@@ -18,14 +18,25 @@ _UNDER = (
 )
 PROMISES = tuple(Promise(name, _UNDER) for name in ("no-loss", "no-duplicates", "priority-order", "not-early"))
 
-LIMITS = tuple(
-    KnownLimit(
-        "erased-primary", anomaly, "data-loss", f"{ERASED}; WAIT counts replicas, and is no consensus", "empty-restart"
+LIMITS = (
+    tuple(
+        KnownLimit(
+            "erased-primary",
+            anomaly,
+            "data-loss",
+            f"{ERASED}; WAIT counts replicas, and is no consensus",
+            "empty-restart",
+        )
+        for anomaly in ("lost", "lost_in_flight", "duplicated")
     )
-    for anomaly in ("lost", "lost_in_flight", "duplicated")
-) + tuple(
-    KnownLimit("evicted", anomaly, "eviction", f"{EVICTED}; no client is told", "evicted")
-    for anomaly in ("lost", "lost_in_flight")
+    + tuple(
+        KnownLimit("evicted", anomaly, "eviction", f"{EVICTED}; no client is told", "evicted")
+        for anomaly in ("lost", "lost_in_flight")
+    )
+    + tuple(
+        KnownLimit("flushed", anomaly, "flush", f"{FLUSHED}; WAIT counts replicas that have flushed too", "flushed")
+        for anomaly in ("lost", "lost_in_flight")
+    )
 )
 
 _BACK = (

@@ -43,6 +43,10 @@ EVICTED = (
     "a server whose maxmemory-policy is not noeviction throws keys away when its memory runs out, each as a whole, and "
     "a queue is one key or a few (Redis docs: eviction)"
 )
+FLUSHED = (
+    "FLUSHALL takes away all that a server holds, queues among it, its replicas do the same, and nobody is told (Redis "
+    "docs: FLUSHALL)"
+)
 _REFUSED = (
     "Scheduler.loop (huey/consumer.py) logs what enqueue() raises and goes on: of what read_schedule() has removed, "
     "all that a server refuses then (OOM, BUSY, MISCONF) is gone; and what a worker has taken is gone when what "
@@ -95,6 +99,7 @@ IN_FLIGHT = (
     KnownLimit("pop-reply-lost", "lost_in_flight", "connection-loss", _REPLY + "; " + _REVOKE, "consumer-cut-off"),
     KnownLimit("popped-then-refused", "lost_in_flight", "refusal", _REFUSED, "out-of-memory"),
     KnownLimit("evicted", "lost", "eviction", EVICTED, "evicted"),
+    KnownLimit("flushed", "lost", "flush", FLUSHED, "flushed"),
 )
 
 _OWN_CLOCK = (

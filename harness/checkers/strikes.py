@@ -12,7 +12,7 @@ from harness.protocols import FaultRecord
 
 _AGENT = re.compile(r"(producer|consumer)(-[0-9]+)?\Z")
 #: Classes of faults that take away all that is queued, however long ago it was acknowledged.
-WIPING = frozenset({"data-loss", "eviction"})
+WIPING = frozenset({"data-loss", "eviction", "flush"})
 
 
 @dataclass(frozen=True)

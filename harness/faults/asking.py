@@ -6,6 +6,9 @@ import threading
 
 from harness.protocols import HarnessError, Node, Topology
 
+#: A key of our own that we leave behind is gone by then.
+PROBE_EXPIRES_S = 600
+
 
 def setting(topology: Topology, node: Node, name: str) -> str:
     """What CONFIG GET says of one setting."""
@@ -25,6 +28,18 @@ def watched(topology: Topology, sentinel: Node) -> dict[str, str]:
     told = topology.ask(sentinel, "SENTINEL", "MASTER", str(topology.connection()["service_name"]))
     # A map or a flat list, by the version of the protocol.
     return {**told} if isinstance(told, dict) else dict(zip(told[::2], told[1::2], strict=True))
+
+
+def take_a_write(topology: Topology, queue_key: str) -> str:
+    """Have the queue's primary, whoever that is now, take a write beside the queue, and undo it; its name.
+
+    Raises HarnessError when it refuses.
+    """
+    primary = topology.primary_of(queue_key)
+    probe = f"{queue_key}.probe"
+    topology.ask(primary, "SET", probe, "x", "EX", PROBE_EXPIRES_S)
+    topology.ask(primary, "DEL", probe)
+    return primary.spec.name
 
 
 class Question:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
-from harness.faults.asking import info
+from harness.faults.asking import PROBE_EXPIRES_S, info, take_a_write
 from harness.faults.process import OneProcess
 from harness.faults.targets import READY_TIMEOUT_S, one
 from harness.protocols import DeadlineExceeded, HarnessError, Node
@@ -110,7 +110,7 @@ class ServersDiskInjection(OneProcess):
     def _refused(self) -> str:
         """What it says to a write of ours, which has to be written to the file; empty, if it takes it."""
         try:
-            self._ask("SET", self._probe, "x" * _PROBE_BYTES, "EX", 600)
+            self._ask("SET", self._probe, "x" * _PROBE_BYTES, "EX", PROBE_EXPIRES_S)
         except HarnessError as error:
             if "MISCONF" in str(error) and self._status() == "err":
                 return "it refuses a write of ours, and says aof_last_write_status:err"
@@ -128,10 +128,8 @@ class ServersDiskInjection(OneProcess):
         _wait(lambda: self._status() == "ok", HEALED_TIMEOUT_S, f"{self.name} to write its append-only file again")
         if not self._disk.takes():
             raise HarnessError(f"the disk of {self.name} is full still")
-        primary = self.scene.topology.primary_of(self.scene.queue_key)
-        self.scene.topology.ask(primary, "SET", self._probe, "x", "EX", 600)
-        self.scene.topology.ask(primary, "DEL", self._probe)
-        return f"{proof}; it says aof_last_write_status:ok, and {primary.spec.name} has taken a write of ours"
+        taker = take_a_write(self.scene.topology, self.scene.queue_key)
+        return f"{proof}; it says aof_last_write_status:ok, and {taker} has taken a write of ours"
 
     def _status(self) -> str:
         return info(self.scene.topology, self.node, "persistence").get("aof_last_write_status", "")

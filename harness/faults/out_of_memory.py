@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from harness.faults import FAULTS, Scene
-from harness.faults.asking import info, setting
+from harness.faults.asking import PROBE_EXPIRES_S, info, setting, take_a_write
 from harness.faults.process import OneProcess
 from harness.faults.targets import one
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
@@ -20,8 +20,6 @@ from harness.scenario import FaultSpec
 
 LANDED_TIMEOUT_S = 2.0
 SETTINGS = ("maxmemory", "maxmemory-policy")
-#: A key of our own beside the queue's: there is always one that may be evicted, by the volatile policies too.
-PROBE_EXPIRES_S = 600
 
 Policy = Literal[
     "noeviction", "allkeys-random", "allkeys-lru", "allkeys-lfu", "volatile-random", "volatile-lru", "volatile-ttl"
@@ -55,6 +53,7 @@ class OutOfMemoryInjection(OneProcess):
         self.must_be_up()
         for name in SETTINGS:
             self._before[name] = setting(self.scene.topology, self.node, name)
+        # Beside the queue's keys: there is always one that may be evicted, by the volatile policies too.
         self._ask("SET", self._probe, "x", "EX", PROBE_EXPIRES_S)
         evicted = self._evicted()
         memory = info(self.scene.topology, self.node, "memory")
@@ -98,10 +97,7 @@ class OutOfMemoryInjection(OneProcess):
             if found != value:
                 raise HarnessError(f"{self.name} has {name} {found} still, not {value}")
         proof = super().healed()
-        primary = self.scene.topology.primary_of(self.scene.queue_key)
-        self.scene.topology.ask(primary, "SET", self._probe, "x", "EX", PROBE_EXPIRES_S)
-        self.scene.topology.ask(primary, "DEL", self._probe)
-        return f"{proof}; {primary.spec.name} has taken a write of ours"
+        return f"{proof}; {take_a_write(self.scene.topology, self.scene.queue_key)} has taken a write of ours"
 
     def _evicted(self) -> int:
         return int(info(self.scene.topology, self.node, "stats")["evicted_keys"])

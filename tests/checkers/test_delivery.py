@@ -667,6 +667,11 @@ FLIGHTS: dict[str, tuple[str, tuple[FaultRecord, ...], dict[int, tuple[str, tupl
         (WIPED,),
         {1: ("lost", ()), 3: ("lost", (0,))},
     ),
+    "acknowledged long before a server was flushed": (
+        "40-45 p enqueue 1\n900-900 d drain",
+        (fault(0, 100, 200, "node-2", classes=("flush",)),),
+        {1: ("lost", (0,))},
+    ),
     "handed out before all was wiped": (
         "40-41 p enqueue 1\n50-51 c/w1 dequeue 1\n52-53 c/w1 dequeue\n900-900 d drain",
         (WIPED,),
