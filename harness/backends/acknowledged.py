@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.backends import BACKENDS, Backend, PRIORITY, QUEUE, SEMAPHORES
-from harness.backends.stock import APPENDFSYNC, ERASED, EVICTED, FLUSHED
+from harness.backends import BACKENDS, PRIORITY, QUEUE, SEMAPHORES, Backend
+from harness.backends.stock import APPENDFSYNC, BACK, ERASED, EVICTED, FLUSHED
 from harness.protocols import KnownLimit, Promise
 
 _UNDER = (
@@ -39,14 +39,9 @@ LIMITS = (
     )
 )
 
-_BACK = (
-    "with `appendfsync everysec` a server acknowledges, and its replicas get, what it writes to its file up to two "
-    "seconds later while an fsync is under way (aof.c, flushAppendOnlyFile): a crashed primary that is back before "
-    "anyone has taken over lacks that, and its replicas throw away what it lacks"
-)
 #: Where a replica could have taken over.
 EARLY_RETURN = tuple(
-    KnownLimit("appendfsync-everysec", anomaly, "early-return", _BACK, "early-return")
+    KnownLimit("appendfsync-everysec", anomaly, "early-return", BACK, "machine-crash")
     for anomaly in ("lost", "lost_in_flight", "duplicated")
 )
 

@@ -73,7 +73,13 @@ _ASYNC = (
 _EVERYSEC = (
     "with `appendfsync everysec` the server goes on acknowledging while an fsync is under way, and postpones its write "
     "to the file for up to two seconds (Redis docs: persistence; aof.c, flushAppendOnlyFile): a kill then loses what "
-    "was acknowledged since, and what was taken out comes back"
+    "was acknowledged since, and what was taken out comes back; a crash of the machine takes all that was not synced"
+)
+BACK = (
+    "with `appendfsync everysec` a server acknowledges, and its replicas get, what it writes to its file up to two "
+    "seconds later while an fsync is under way (aof.c, flushAppendOnlyFile), and what a crash of its machine takes out "
+    "of the file: a crashed primary that is back before anyone has taken over lacks that, and its replicas throw away "
+    "what it lacks"
 )
 
 #: Whatever the storage: a lock has no owner.
@@ -132,4 +138,6 @@ FAILOVER = (
     KnownLimit("pop-reply-lost", "lost_in_flight", "data-loss", _REPLY, "empty-restart"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "failover", _REPLY, "primary-loss"),
     KnownLimit("pop-reply-lost", "lost_in_flight", "partition", _REPLY, "partition-minority"),
+    KnownLimit("appendfsync-everysec", "lost", "early-return", BACK, "machine-crash"),
+    KnownLimit("appendfsync-everysec", "duplicated", "early-return", BACK, "machine-crash"),
 )

@@ -7,20 +7,18 @@ as it is (Redis docs: replication, Safety of replication when master has persist
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Scene
-from harness.faults.patience import patient
-from harness.faults.process import SERVERS_TAKE, OneProcess
+from harness.faults.back_at_once import BackAtOnce
+from harness.faults.process import SERVERS_TAKE
 from harness.faults.targets import one
-from harness.protocols import DeadlineExceeded, HarnessError, Node
+from harness.protocols import HarnessError, Node
 from harness.scenario import FaultSpec
 
 #: What a server keeps its data in. Not nodes.conf: who owns which slot is not what is lost.
 DATA_FILES = ("appendonlydir", "appendonly.aof", "*.rdb")
-ANSWER_TIMEOUT_S = 5.0
 
 
 class RestartEmptySpec(FaultSpec):
@@ -32,7 +30,7 @@ class RestartEmptySpec(FaultSpec):
     takes_time: ClassVar = f"{SERVERS_TAKE} It has landed when all who watch the primary see it again."
 
 
-class RestartEmptyInjection(OneProcess):
+class RestartEmptyInjection(BackAtOnce):
     """One such restart."""
 
     def __init__(self, scene: Scene, node: Node) -> None:
@@ -41,34 +39,14 @@ class RestartEmptyInjection(OneProcess):
     def inject(self) -> str:
         """Kill, remove, start; see it be the primary still, and the others see it."""
         keys = self.scene.topology.ask(self.node, "DBSIZE")
-        # A container may take longer to start than others wait before they fail over.
-        with patient(self.scene.topology, self.node):
-            removed = self._empty()
+        removed = self.crash(self._remove)
         return f"{self.name}: {keys} keys, then killed; {', '.join(removed)} removed; it is primary again"
 
-    def _empty(self) -> tuple[str, ...]:
-        self.node.kill()
+    def _remove(self) -> tuple[str, ...]:
         removed = remove_data(self.node.spec.workdir)
         if not removed:
             raise HarnessError(f"{self.name} had no data files to be removed ({', '.join(DATA_FILES)})")
-        self.node.start()
-        deadline = time.monotonic() + ANSWER_TIMEOUT_S
-        while not self.scene.topology.ping(self.node):
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded(f"waited {ANSWER_TIMEOUT_S:g} s for {self.name} to answer after its start")
-            time.sleep(0.002)
-        role = str(self.scene.topology.ask(self.node, "ROLE")[0])
-        if role != "master":
-            raise HarnessError(f"{self.name} is a {role} after its start: somebody took over before it was back")
         return removed
-
-    def healed(self) -> str:
-        """See all servers agree again, and on the same primary."""
-        proof = super().healed()
-        now = one("primary-of-queue", self.scene, 0).spec.name
-        if now != self.name:
-            raise HarnessError(f"{now} took over from {self.name}, which was empty and back too late")
-        return f"{proof}; it is primary still"
 
 
 def remove_data(folder: Path) -> tuple[str, ...]:

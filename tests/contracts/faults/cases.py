@@ -92,7 +92,7 @@ def _elsewhere() -> Iterator[Case]:
     for topology in ("sentinel", "standalone", "postgres"):
         for kind in ("kill", "pause", "restart"):
             yield Case(kind, topology, {"target": "primary-of-queue"})
-    for kind in ("failover", "flush", "lost-tail", "restart-empty"):
+    for kind in ("failover", "flush", "lost-tail", "restart-empty", "torn-aof"):
         yield Case(kind, "sentinel", {"target": "primary-of-queue"})
     yield Case("reset", "postgres", {"target": "primary-of-queue"})
     yield Case("hold-lock", "folder", {"target": "storage"})
