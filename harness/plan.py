@@ -174,8 +174,11 @@ def _sized(spec: TopologySpec, backend: Backend) -> TopologySpec:
 
 
 def _with_disk(spec: TopologySpec, faults: Sequence[FaultSpec]) -> TopologySpec:
-    """With a disk that can be filled, where a fault is to do so."""
-    if spec.disk_mb is not None or not any("small-disks" in type(fault).needs for fault in faults):
+    """With a disk that can be filled, or can fail, where a fault is to do so."""
+    needs = frozenset[str]().union(*(type(fault).needs for fault in faults))
+    if "block-disks" in needs:
+        spec = spec.model_copy(update={"disk": "block"})
+    if spec.disk_mb is not None or not needs & {"small-disks", "block-disks"}:
         return spec
     return spec.model_copy(update={"disk_mb": DISK_MB})
 

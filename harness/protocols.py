@@ -144,8 +144,8 @@ class Runtime(Protocol):
     """Makes nodes, and the links between them. One for a pytest session; `close` ends all it made."""
 
     name: str
-    #: What it can do here: a subset of {"links", "proxies", "small-disks"}. Without "links", cut, restore, probe and
-    #: exchange raise Unavailable; without "proxies", detour; without "small-disks", small_disk.
+    #: What it can do here: a subset of {"links", "proxies", "small-disks", "block-disks"}. Without "links", cut,
+    #: restore, probe and exchange raise Unavailable; without "proxies", detour; without a kind of disk, its method.
     capabilities: frozenset[str]
     #: The folder that all of this runtime's workdirs must lie in.
     root: Path
@@ -183,6 +183,9 @@ class Runtime(Protocol):
     def small_disk(self, folder: Path, size_mb: int) -> None:
         """Make an empty folder below `root` a file system of its own of that size, for nodes that are made later and
         for this process; what lies in it is gone with the runtime."""
+
+    def block_disk(self, folder: Path, size_mb: int) -> None:
+        """The same of a disk that can fail, and be mounted anew (runtimes/block_disk.py)."""
 
     def close(self) -> None:
         """End every process, remove every container, network, namespace and mount. Safe to call twice."""

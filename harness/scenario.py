@@ -274,6 +274,9 @@ class TopologySpec(Model):
         description="how much a server's folder holds, or the folder that agents share; default as much as this "
         "machine's disk, or 32 where a fault is to fill it",
     )
+    disk: Literal["memory", "block"] = Field(
+        default="memory", description="what that is: a file system in memory, or one on a disk, which a fault can fail"
+    )
     settings: dict[str, str | int] = Field(default_factory=dict, description="lines of the servers' configuration")
 
 

@@ -73,7 +73,8 @@ _ASYNC = (
 _EVERYSEC = (
     "with `appendfsync everysec` the server goes on acknowledging while an fsync is under way, and postpones its write "
     "to the file for up to two seconds (Redis docs: persistence; aof.c, flushAppendOnlyFile): a kill then loses what "
-    "was acknowledged since, and what was taken out comes back; a crash of the machine takes all that was not synced"
+    "was acknowledged since, and what was taken out comes back; a crash of the "
+    "machine, or an error of the disk, takes all that was not synced"
 )
 BACK = (
     "with `appendfsync everysec` a server acknowledges, and its replicas get, what it writes to its file up to two "
@@ -124,7 +125,7 @@ TIES = KnownLimit("ties-by-clock", "fifo_inversions", "clock-skew", _TIES, "cloc
 
 #: On one server, with the persistence that most people run.
 APPENDFSYNC = tuple(
-    KnownLimit("appendfsync-everysec", anomaly, "node-crash", _EVERYSEC, "primary-loss")
+    KnownLimit("appendfsync-everysec", anomaly, "node-crash", _EVERYSEC, "disk-error")
     for anomaly in ("lost", "lost_in_flight", "duplicated")
 )
 

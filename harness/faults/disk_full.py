@@ -30,7 +30,7 @@ HEALED_TIMEOUT_S = 5.0
 DISK_BYTES_MAX = 1 << 30
 _FILLER, _PROBE = "huey-harness-filler", "huey-harness-probe"
 #: More than the rest of a page that a file may still have for itself.
-_PROBE_BYTES = 3 * 4096
+PROBE_BYTES = 3 * 4096
 _CHUNKS = (1 << 20, 4096, 1)
 
 
@@ -81,7 +81,7 @@ class Disk:
         try:
             file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                return _write(file, b"x" * _PROBE_BYTES) == _PROBE_BYTES
+                return _write(file, b"x" * PROBE_BYTES) == PROBE_BYTES
             finally:
                 os.close(file)
         finally:
@@ -104,13 +104,13 @@ class ServersDiskInjection(OneProcess):
         """Fill it; see the server say that it cannot write its file, and refuse a write of ours."""
         self.must_be_up()
         filled = self._disk.fill()
-        _wait(lambda: bool(self._refused()), LANDED_TIMEOUT_S, f"{self.name} to meet its full disk")
+        wait(lambda: bool(self._refused()), LANDED_TIMEOUT_S, f"{self.name} to meet its full disk")
         return f"{self.name}: {filled:,} bytes fill its disk; {self._refused()}"
 
     def _refused(self) -> str:
         """What it says to a write of ours, which has to be written to the file; empty, if it takes it."""
         try:
-            self._ask("SET", self._probe, "x" * _PROBE_BYTES, "EX", PROBE_EXPIRES_S)
+            self._ask("SET", self._probe, "x" * PROBE_BYTES, "EX", PROBE_EXPIRES_S)
         except HarnessError as error:
             if "MISCONF" in str(error) and self._status() == "err":
                 return "it refuses a write of ours, and says aof_last_write_status:err"
@@ -125,7 +125,7 @@ class ServersDiskInjection(OneProcess):
     def healed(self) -> str:
         """See it write its file again, all servers agree, and a write pass."""
         proof = super().healed()
-        _wait(lambda: self._status() == "ok", HEALED_TIMEOUT_S, f"{self.name} to write its append-only file again")
+        wait(lambda: self._status() == "ok", HEALED_TIMEOUT_S, f"{self.name} to write its append-only file again")
         if not self._disk.takes():
             raise HarnessError(f"the disk of {self.name} is full still")
         taker = take_a_write(self.scene.topology, self.scene.queue_key)
@@ -181,7 +181,8 @@ def _write(file: int, data: bytes) -> int:
         raise HarnessError(f"cannot write to fill a disk: {error.strerror}") from error
 
 
-def _wait(true: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait(true: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Until it is so. Raises DeadlineExceeded."""
     deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > deadline:

@@ -30,7 +30,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.protocols import DeadlineExceeded, Exchange, HarnessError, Node, NodeSpec, NodeState, Unavailable, Way
-from harness.runtimes import detour, engine, images, postgres, small_disk, specs
+from harness.runtimes import block_disk, detour, engine, images, postgres, small_disk, specs
 from harness.runtimes.detour import Detour
 from harness.runtimes.engine import docker_available, sweep_docker
 from harness.runtimes.netadmin import NetAdmin, mac_of
@@ -437,6 +437,10 @@ class DockerRuntime:
         """Make an empty folder a file system of its own of that size: containers that are made later see it too."""
         small_disk.make(folder, size_mb)
 
+    def block_disk(self, folder: Path, size_mb: int) -> None:
+        """The same of a disk that can fail. What is mounted anew in its place a container sees at its next start."""
+        block_disk.make(folder, size_mb)
+
     def close(self) -> None:
         """Remove the run's containers and network. Raises DeadlineExceeded naming what would not go."""
         with self._idle:
@@ -640,6 +644,8 @@ class DockerRuntime:
             self.capabilities = frozenset({"links", "proxies"} if detour.find_program() else {"links"})
             if small_disk.available():
                 self.capabilities |= {small_disk.CAPABILITY}
+            if block_disk.available():
+                self.capabilities |= {block_disk.CAPABILITY}
         else:
             self._links_missing = seen["links"]
 

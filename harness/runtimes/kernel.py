@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 from pathlib import Path
+from typing import NamedTuple
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -18,6 +20,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAP_NET_ADMIN = 12
 _CAPABILITY_VERSION_3 = 0x20080522
+_MS_RDONLY, _MS_REMOUNT = 1, 32
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 16384, 1 << 18
 _MNT_DETACH = 2
 
@@ -67,6 +70,31 @@ def mount_memory(folder: Path, size: int) -> None:
     flags = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     options = f"size={size},mode=700".encode()
     _check(_libc.mount(b"huey-harness", os.fsencode(folder), b"tmpfs", flags, options), f"mount({folder})")
+
+
+class Mount(NamedTuple):
+    """One line of the table of mounts. `options` are those of the file system itself."""
+
+    kind: str
+    source: str
+    options: frozenset[str]
+
+
+def mounts() -> dict[Path, Mount]:
+    """What is mounted where, as this process sees it; of several in one place the last (proc(5), mountinfo)."""
+    found = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        name = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4])
+        kind, source, options = after.split(" ", 2)
+        found[Path(name)] = Mount(kind, source, frozenset(options.split(",")))
+    return found
+
+
+def remount(folder: Path, *, read_only: bool) -> None:
+    """Let nobody write to the file system that is mounted there, or let everybody: mount(2), MS_REMOUNT."""
+    flags = ctypes.c_ulong(_MS_REMOUNT | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | (_MS_RDONLY if read_only else 0))
+    _check(_libc.mount(None, os.fsencode(folder), None, flags, None), f"mount({folder}, MS_REMOUNT)")
 
 
 def unmount(folder: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.protocols import Exchange, HarnessError, Node, NodeSpec, Unavailable, Way
-from harness.runtimes import detour, netns, small_disk
+from harness.runtimes import block_disk, detour, netns, small_disk
 from harness.runtimes.world import WorldRuntime
 
 
@@ -31,6 +31,8 @@ class LocalRuntime(WorldRuntime):
         self.capabilities = frozenset({"links", "proxies"} if detour.find_program() else {"links"})
         if small_disk.available():
             self.capabilities |= {small_disk.CAPABILITY}
+        if block_disk.available():
+            self.capabilities |= {block_disk.CAPABILITY}
 
     def describe(self) -> str:
         """One line for the header."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import tempfile
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from harness.runtimes import kernel
 
 #: The capability of runtimes that can make them.
 CAPABILITY = "small-disks"
+#: Of block disks (block_disk.py) too.
+_KINDS = ("tmpfs", "ext4")
 _MB = 1_000_000
 _WHY = "a small disk is mounted, and that takes root's privileges"
 
@@ -46,24 +47,14 @@ def make(folder: Path, size_mb: int) -> None:
 
 
 def unmount_below(root: Path) -> None:
-    """Unmount all of them that lie in that folder, or are it. None is no error; nor is one that is in use still, which
-    is gone when it is not."""
+    """Unmount all of them, and all block disks, that lie in that folder, or are it. None is no error; nor is one that
+    is in use still, which is gone when it is not."""
     root = root.resolve()
-    for folder in _mounts():
-        if folder.is_relative_to(root):
-            try:
-                kernel.unmount(folder)
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # somebody else did it
-                    raise HarnessError(f"{folder} cannot be unmounted: {error.strerror}") from None
-
-
-def _mounts() -> list[Path]:
-    """Where a tmpfs is mounted, as this process sees it, inner ones first (proc(5), /proc/pid/mountinfo)."""
-    found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        if after.startswith("tmpfs "):
-            name = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), before.split()[4])
-            found.append(Path(name))
-    return sorted(found, key=lambda path: len(path.parts), reverse=True)
+    below = (folder for folder, one in kernel.mounts().items() if one.kind in _KINDS and folder.is_relative_to(root))
+    # Inner ones first.
+    for folder in sorted(below, key=lambda path: len(path.parts), reverse=True):
+        try:
+            kernel.unmount(folder)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # somebody else did it
+                raise HarnessError(f"{folder} cannot be unmounted: {error.strerror}") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeSpec, NodeState, Unavailable
-from harness.runtimes import postgres, servers, small_disk, specs, wire
+from harness.runtimes import block_disk, postgres, servers, small_disk, specs, wire
 
 _HELLO_TIMEOUT_S = 15.0
 _ANSWER_TIMEOUT_S = 10.0
@@ -320,6 +320,10 @@ class WorldRuntime:
     def small_disk(self, folder: Path, size_mb: int) -> None:
         """Make an empty folder a file system of its own of that size. Raises Unavailable."""
         small_disk.make(folder, size_mb)
+
+    def block_disk(self, folder: Path, size_mb: int) -> None:
+        """The same of a disk that can fail. Raises Unavailable."""
+        block_disk.make(folder, size_mb)
 
     def close(self) -> None:
         """End every process of every node, and the world. Safe to call twice."""

@@ -76,6 +76,8 @@ class ServerDescription:
     tls: bool = False
     #: How much its folder holds; None = as much as this machine's disk.
     disk_mb: int | None = None
+    #: Whether that is a block disk.
+    disk_fails: bool = False
 
     def configuration(self, addresses: Mapping[str, str]) -> list[str]:
         """Its lines with addresses put in."""
@@ -197,6 +199,7 @@ def _data_server(
         login=logins.servers,
         tls=spec.tls,
         disk_mb=spec.disk_mb,
+        disk_fails=spec.disk == "block",
     )
 
 

@@ -19,13 +19,14 @@ class Folder(Serverless):
     def __init__(self, runtime: Runtime, spec: TopologySpec) -> None:
         super().__init__(runtime, spec)
         self.path = runtime.root / "folder"
-        self._runtime, self._disk_mb = runtime, spec.disk_mb
+        self._runtime, self._spec = runtime, spec
 
     def start(self) -> None:
         """Make it."""
         self.path.mkdir()
-        if self._disk_mb is not None:
-            self._runtime.small_disk(self.path, self._disk_mb)
+        if self._spec.disk_mb is not None:
+            make_disk = self._runtime.block_disk if self._spec.disk == "block" else self._runtime.small_disk
+            make_disk(self.path, self._spec.disk_mb)
 
     def reset(self) -> None:
         """Empty it, and leave it in its place: nodes may have it mounted. Raises HarnessError if it will not."""

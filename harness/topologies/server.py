@@ -46,7 +46,8 @@ class Server:
         workdir = runtime.root / description.name
         workdir.mkdir(parents=True, exist_ok=True)
         if description.disk_mb is not None and not workdir.is_mount():
-            runtime.small_disk(workdir, description.disk_mb)
+            make_disk = runtime.block_disk if description.disk_fails else runtime.small_disk
+            make_disk(workdir, description.disk_mb)
         self.name = description.name
         self.description = description
         self._workdir = workdir

@@ -11,10 +11,10 @@ from harness.scenario import FaultSpec
 
 #: Where a fault is tried: the first of these where it means anything, and has its target.
 TOPOLOGIES = ("cluster", "sentinel", "standalone", "postgres", "folder")
-#: What Huey class stands for a topology, to faults that ask.
+#: What Huey classes stand for a topology, to faults that ask.
 HUEYS = {
-    "postgres": "huey.contrib.sql_huey:PostgresHuey",
-    "folder": "huey:SqliteHuey",
+    "postgres": ("huey.contrib.sql_huey:PostgresHuey",),
+    "folder": ("huey:SqliteHuey", "huey:FileHuey"),
 }
 #: One after the other, each until all agree again: 10 s, and 12 s in containers.
 TOO_LONG = frozenset({"rolling-restart-nodes"})
@@ -106,6 +106,7 @@ def _first(kind: str, fields: dict[str, str]) -> str:
     spec: FaultSpec = FAULTS.get(kind).spec.model_validate({"kind": kind, "at": {"elapsed": "0s"}, **fields})
     for topology in TOPOLOGIES:
         has_target = topology in {**SERVER_ROLES, **SERVER_GROUPS}.get(spec.target, TOPOLOGIES)
-        if has_target and spec.why_not(topology, HUEYS.get(topology, "huey:RedisHuey")) is None:
+        hueys = HUEYS.get(topology, ("huey:RedisHuey",))
+        if has_target and any(spec.why_not(topology, huey) is None for huey in hueys):
             return topology
     raise AssertionError(f"{kind} {fields} means nothing anywhere")

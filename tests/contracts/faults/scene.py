@@ -159,9 +159,10 @@ class Places:
     def _make(self, name: str, kind: str) -> Scene:
         runtime = open_runtime(name, "valkey-9")
         self._runtimes.append(runtime)
-        # Disks of their own, where there can be such: one fault fills them, and to the others they are like any.
+        # Disks of their own, where there can be such: some faults fill them or fail them, to others they are like any.
         disk_mb = 16 if "small-disks" in runtime.capabilities else None
-        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec(disk_mb=disk_mb))
+        fails = "block-disks" in runtime.capabilities
+        topology = TOPOLOGIES.get(kind)(runtime, TopologySpec(disk_mb=disk_mb, disk="block" if fails else "memory"))
         topology.start()
         return Scene(
             runtime=runtime,
