@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults import FAULTS
-from harness.scenario import FaultSpec, Trigger
+from harness.scenario import SHARE_PATTERN, FaultSpec, Trigger
 
 PAGE, MEASURED = Path("docs/faults.md"), Path("docs/faults.json")
 PLACES = ("local, as root", "local, as an ordinary user", "docker")
@@ -174,12 +174,16 @@ def _about(name: str, spec: type[FaultSpec]) -> str:
             written = info.alias or field
             choices = properties[written].get("enum")
             values = f" ({', '.join(map(str, choices))})" if choices else ""
-            lines.append(f"- `{written}`{values}: {info.description}; default {_default(info.default)}")
+            lines.append(
+                f"- `{written}`{values}: {info.description}; default {_default(info.default, properties[written])}"
+            )
     return "\n".join(lines) + "\n"
 
 
-def _default(value: object) -> str:
-    return f"{value:g}s" if isinstance(value, float) else str(value)
+def _default(value: object, schema: Mapping[str, Any]) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value * 100:g}%" if schema.get("pattern") == SHARE_PATTERN else f"{value:g}s"
 
 
 def _when() -> str:

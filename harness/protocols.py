@@ -140,12 +140,24 @@ class Exchange:
     end: Literal["open", "closed", "reset", "refused", "silent"]
 
 
+@dataclass(frozen=True)
+class Usage:
+    """What the kernel counts for a node. `throttled` is in how many periods it was kept waiting since it had used up
+    its CPU time, `oom_kills` how often a process of it was ended since memory had run out."""
+
+    cpu_s: float
+    throttled: int
+    memory_bytes: int
+    oom_kills: int
+
+
 class Runtime(Protocol):
     """Makes nodes, and the links between them. One for a pytest session; `close` ends all it made."""
 
     name: str
-    #: What it can do here: a subset of {"links", "proxies", "small-disks", "block-disks"}. Without "links", cut,
-    #: restore, probe and exchange raise Unavailable; without "proxies", detour; without a kind of disk, its method.
+    #: What it can do here: a subset of {"links", "proxies", "small-disks", "block-disks", "cpu-limits",
+    #: "memory-limits"}. Without "links", cut, restore, probe and exchange raise Unavailable; without "proxies", detour;
+    #: without a kind of disks or of limits, its method.
     capabilities: frozenset[str]
     #: The folder that all of this runtime's workdirs must lie in.
     root: Path
@@ -186,6 +198,19 @@ class Runtime(Protocol):
 
     def block_disk(self, folder: Path, size_mb: int) -> None:
         """The same of a disk that can fail, and be mounted anew (runtimes/block_disk.py)."""
+
+    def limit_cpu(self, node: Node, share: float | None) -> None:
+        """Give all of a node that runs this share of one CPU at most; None = as much as it likes."""
+
+    def limit_memory(self, node: Node, size: int | None) -> bool:
+        """Let all of a node have so many bytes of memory at most; None = as much as it likes. False where it has more
+        than that already, and the kernel does not take it away."""
+
+    def usage(self, node: Node) -> Usage:
+        """What the kernel counts for a node that runs. Raises HarnessError where it does not."""
+
+    def oom_kills(self, node: Node) -> int:
+        """How often the kernel has ended a process of it since memory had run out, as seen after its end too."""
 
     def close(self) -> None:
         """End every process, remove every container, network, namespace and mount. Safe to call twice."""

@@ -29,8 +29,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from harness.protocols import DeadlineExceeded, Exchange, HarnessError, Node, NodeSpec, NodeState, Unavailable, Way
-from harness.runtimes import block_disk, detour, engine, images, postgres, small_disk, specs
+from harness.protocols import (
+    DeadlineExceeded,
+    Exchange,
+    HarnessError,
+    Node,
+    NodeSpec,
+    NodeState,
+    Unavailable,
+    Usage,
+    Way,
+)
+from harness.runtimes import block_disk, cgroups, detour, engine, images, postgres, small_disk, specs
 from harness.runtimes.detour import Detour
 from harness.runtimes.engine import docker_available, sweep_docker
 from harness.runtimes.netadmin import NetAdmin, mac_of
@@ -50,6 +60,8 @@ _CLOSE_S = 30.0
 _REQUEST_S = 60
 _SUBNETS_MAX = 20
 _POLL_S = 0.001
+#: What an engine gives at least (its daemon refuses less).
+_MEMORY_MIN = 6 << 20
 
 #: $0 names the gate's two pipes, the rest is the program; the log is opened by the program's own user.
 _GATE_SCRIPT = 'echo $$ >"$0.pid" && read -r go <"$0.go" && exec "$@" </dev/null >>log.txt 2>&1'
@@ -241,6 +253,11 @@ class DockerNode:
                         # Somebody else did it.
                         pass
             self._runtime.forget(self)
+
+    @property
+    def container_id(self) -> str | None:
+        """The engine's name for its container; None before its first start."""
+        return None if self._container is None else str(self._container.get_container_id())
 
     def close_client(self) -> None:
         """Let go of the connections to the engine, without touching the container."""
@@ -441,6 +458,31 @@ class DockerRuntime:
         """The same of a disk that can fail. What is mounted anew in its place a container sees at its next start."""
         block_disk.make(folder, size_mb)
 
+    def limit_cpu(self, node: Node, share: float | None) -> None:
+        """By the engine."""
+        quota_us, period_us = (-1, 100_000) if share is None else cgroups.quota(share)
+        with engine.telling(f"the CPU time of {node.spec.name} cannot be limited"):
+            self._engine.client.api.update_container(self._container_of(node), cpu_quota=quota_us, cpu_period=period_us)
+
+    def limit_memory(self, node: Node, size: int | None) -> bool:
+        """By the engine, which gives a container 6 MiB at least, and takes no limit away: all there is has to do."""
+        limit = int(self._info["MemTotal"]) if size is None else max(size, _MEMORY_MIN)
+        try:
+            self._engine.client.api.update_container(self._container_of(node), mem_limit=limit, memswap_limit=limit)
+        except docker.errors.APIError as error:
+            if size is not None and "memory limit" in str(error.explanation):
+                return False
+            raise HarnessError(f"the memory of {node.spec.name} cannot be limited: {error.explanation}") from None
+        return True
+
+    def usage(self, node: Node) -> Usage:
+        """What the kernel counts for the container's control groups, and for its main process."""
+        return cgroups.usage(self._host_pid(self._container_of(node)))
+
+    def oom_kills(self, node: Node) -> int:
+        """Whether the engine says so of the container: 1 or 0."""
+        return int(bool(self._engine.client.api.inspect_container(self._container_of(node))["State"]["OOMKilled"]))
+
     def close(self) -> None:
         """Remove the run's containers and network. Raises DeadlineExceeded naming what would not go."""
         with self._idle:
@@ -572,6 +614,16 @@ class DockerRuntime:
                 self._entered.discard(name)
             self._nodes.pop(name, None)
 
+    def _container_of(self, node: Node) -> str:
+        found = self._nodes[node.spec.name].container_id
+        if found is None:
+            raise HarnessError(f"node {node.spec.name} was never started, so it uses nothing")
+        return found
+
+    def _host_pid(self, container: str) -> int:
+        """What the engine calls the container's main process; 0 where it does not run."""
+        return int(self._engine.client.api.inspect_container(container)["State"]["Pid"])
+
     # ------------------------------------------------ set-up
 
     def _set_up(self, server: str, server_binary: Path | None) -> None:
@@ -646,6 +698,7 @@ class DockerRuntime:
                 self.capabilities |= {small_disk.CAPABILITY}
             if block_disk.available():
                 self.capabilities |= {block_disk.CAPABILITY}
+            self.capabilities |= cgroups.visible(self._host_pid(self._steward_id))
         else:
             self._links_missing = seen["links"]
 

@@ -6,13 +6,14 @@ built: `supervisor` (the processes), `hub` (the network), `netns` (cuts and prob
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.protocols import Exchange, HarnessError, Node, NodeSpec, Unavailable, Way
-from harness.runtimes import block_disk, detour, netns, small_disk
+from harness.protocols import Exchange, HarnessError, Node, NodeSpec, Unavailable, Usage, Way
+from harness.runtimes import block_disk, cgroups, detour, netns, small_disk
 from harness.runtimes.world import WorldRuntime
 
 
@@ -33,6 +34,7 @@ class LocalRuntime(WorldRuntime):
             self.capabilities |= {small_disk.CAPABILITY}
         if block_disk.available():
             self.capabilities |= {block_disk.CAPABILITY}
+        self.capabilities |= cgroups.available()
 
     def describe(self) -> str:
         """One line for the header."""
@@ -80,6 +82,51 @@ class LocalRuntime(WorldRuntime):
             raise Unavailable("links cannot be sent through a proxy without iptables", remedy=detour.REMEDY)
         numbers = [[self._own(one.source), self._own(one.target), one.port, one.proxy_port] for one in ways]
         self._world.ask("detour", proxy=self._own(proxy), ways=numbers)
+
+    def limit_cpu(self, node: Node, share: float | None) -> None:
+        """By a control group of the node's own, which it is moved to."""
+        cgroups.limit_cpu(self._group(node, "cpu"), share)
+
+    def limit_memory(self, node: Node, size: int | None) -> bool:
+        """By a control group of the node's own. What it had before it was moved there counts elsewhere, so this is what
+        it may have besides."""
+        try:
+            cgroups.limit_memory(self._group(node, "memory"), size)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                return False
+            raise HarnessError(f"the memory of {node.spec.name} cannot be limited: {error.strerror}") from None
+        return True
+
+    def usage(self, node: Node) -> Usage:
+        """What the kernel counts for the program's main process, and for its control groups."""
+        return cgroups.usage(self._program(node)[0])
+
+    def oom_kills(self, node: Node) -> int:
+        """Those of the node's own control group, which outlives it."""
+        return cgroups.oom_kills(cgroups.make("memory", self.label, str(self._own(node))))
+
+    def close(self) -> None:
+        """As ever, and remove the nodes' control groups."""
+        super().close()
+        cgroups.remove(self.label)
+
+    def _group(self, node: Node, controller: str) -> Path:
+        """The node's own group, with all of the node in it."""
+        if cgroups.CAPABILITIES[controller] not in self.capabilities:
+            raise Unavailable(
+                f"control groups of the {controller} controller take root's privileges, and a kernel with it"
+            )
+        group = cgroups.make(controller, self.label, str(self._own(node)))
+        cgroups.enter(group, tuple(self._world.ask("seen", node=self._own(node))["processes"]))
+        return group
+
+    def _program(self, node: Node) -> tuple[int, ...]:
+        """The numbers, as seen here, of the node's program and all that descends from it."""
+        found = tuple(self._world.ask("seen", node=self._own(node))["processes"])
+        if not found:
+            raise HarnessError(f"node {node.spec.name} does not run, so it uses nothing")
+        return found
 
     def _own(self, node: Node, other: Node | None = None) -> int:
         """The node's index, if it is one of ours and not `other`."""

@@ -87,6 +87,25 @@ class LoopbackRuntime(WorldRuntime):
         """Raises Unavailable."""
         self._no_links()
 
+    def limit_cpu(self, node: Node, share: float | None) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_limits()
+
+    def limit_memory(self, node: Node, size: int | None) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_limits()
+
+    def usage(self, node: Node) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_limits()
+
+    def oom_kills(self, node: Node) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_limits()
+
+    def _no_limits(self) -> NoReturn:
+        raise Unavailable("what nodes use is limited on the runtimes local and docker, and this is plain loopback")
+
     def _no_links(self) -> NoReturn:
         raise Unavailable(
             "links between nodes need network namespaces, and this is plain loopback"

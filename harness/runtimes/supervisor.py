@@ -81,6 +81,7 @@ class Supervisor:
             "start": self._start,
             "signal": self._signal,
             "processes": self._processes,
+            "seen": self._seen,
             "status": self._status,
             "cut": self._cut,
             "restore": self._restore,
@@ -213,6 +214,13 @@ class Supervisor:
         below = processes.descendants(one.main_seen) if one.init is not None else []
         numbers = (processes.own_number(process.pid) for process in below)
         return {"processes": [number for number in numbers if number is not None]}
+
+    def _seen(self, node: int) -> dict[str, Any]:
+        """The program and what descends from it, by the numbers that pytest sees."""
+        one = self._nodes[node]
+        if one.init is None:
+            return {"processes": []}
+        return {"processes": [one.main_seen, *(below.pid for below in processes.descendants(one.main_seen))]}
 
     def _signal(self, node: int, to: str | int, number: int) -> dict[str, Any]:
         """To "main", to "all", or to the process of that number; a node that does not run is no error."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.protocols import HarnessError
-from harness.runtimes import processes, small_disk
+from harness.runtimes import cgroups, processes, small_disk
 
 MARKER = "run.json"
 _UNBORN = ".new-"
@@ -75,6 +75,7 @@ def sweep_local(parent: Path | None = None) -> list[str]:
             continue
         # Another pytest may sweep at the same time: what counts is that it is gone.
         small_disk.unmount_below(folder)
+        cgroups.remove(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists() and not folder.name.startswith(_UNBORN):
             swept.append(folder.name)

@@ -287,7 +287,7 @@ def living(node: Node) -> list[str]:
 
 def test_is_what_the_protocol_says(runtime: Runtime, kind: str) -> None:
     assert runtime.name == kind
-    assert runtime.capabilities <= {"links", "proxies", "small-disks", "block-disks"}
+    assert runtime.capabilities <= {"links", "proxies", "small-disks", "block-disks", "cpu-limits", "memory-limits"}
     assert "\n" not in runtime.describe()
     assert runtime.describe().startswith("docker" if kind == "docker" else "local")
     assert runtime.server_version().startswith("valkey 9.")
