@@ -38,12 +38,13 @@ def available() -> frozenset[str]:
 
 
 def visible(pid: int) -> frozenset[str]:
-    """The capabilities of an engine, as far as what the kernel counts for a process of its can be read here."""
+    """The capabilities of an engine of whose containers that is a process: what the kernel counts must be seen here,
+    and memory is limited here, by root."""
     found = set()
     for controller, name in CAPABILITIES.items():
         with contextlib.suppress(HarnessError, OSError):
-            hierarchy = _hierarchy(controller)
-            if (_group_of(pid, controller) / _LIMITS[controller, hierarchy.version]).exists():
+            limit = group_of(pid, controller) / _LIMITS[controller, _hierarchy(controller).version]
+            if os.access(limit, os.R_OK if controller == "cpu" else os.W_OK):
                 found.add(name)
     return frozenset(found)
 
@@ -77,32 +78,41 @@ def quota(share: float) -> tuple[int, int]:
 
 
 def limit_cpu(group: Path, share: float | None) -> None:
-    """Give all in that group this share of one CPU at most; None = as much as they like."""
+    """Give all in that group this share of one CPU at most; None = as much as they like. Raises HarnessError."""
     quota_us, period_us = (0, 100_000) if share is None else quota(share)
-    if (group / "cpu.max").exists():
-        (group / "cpu.max").write_text(f"{quota_us or 'max'} {period_us}")
-        return
-    (group / "cpu.cfs_quota_us").write_text("-1")
-    (group / "cpu.cfs_period_us").write_text(str(period_us))
-    (group / "cpu.cfs_quota_us").write_text(str(quota_us or -1))
+    try:
+        if (group / "cpu.max").exists():
+            (group / "cpu.max").write_text(f"{quota_us or 'max'} {period_us}")
+            return
+        # A period that the quota does not fit into is refused.
+        (group / "cpu.cfs_quota_us").write_text("-1")
+        (group / "cpu.cfs_period_us").write_text(str(period_us))
+        (group / "cpu.cfs_quota_us").write_text(str(quota_us or -1))
+    except OSError as error:
+        raise HarnessError(f"the CPU time of {group} cannot be limited: {error.strerror}") from None
 
 
-def limit_memory(group: Path, size: int | None) -> None:
-    """Let all in that group have this much memory at most, swap included; None = as much as they like.
-
-    Raises OSError (EBUSY) where they have more already, and the kernel is of the first version.
-    """
-    if (group / "memory.max").exists():
-        (group / "memory.max").write_text("max" if size is None else str(size))
-        return
-    (group / "memory.limit_in_bytes").write_text("-1" if size is None else str(size))
+def limit_memory(group: Path, size: int | None) -> bool:
+    """Let all in that group have this much memory at most; None = as much as they like. False where they have more
+    already, and the kernel is of the first version, which then takes nothing away. Raises HarnessError."""
+    file = group / "memory.max"
+    unlimited = "max"
+    if not file.exists():
+        file, unlimited = group / "memory.limit_in_bytes", "-1"
+    try:
+        file.write_text(unlimited if size is None else str(size))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        raise HarnessError(f"the memory of {group} cannot be limited: {error.strerror}") from None
+    return True
 
 
 def usage(pid: int) -> Usage:
     """What the kernel counts for the groups of that process. Raises HarnessError where that cannot be seen."""
     try:
-        cpu = _pairs(_group_of(pid, "cpu") / "cpu.stat")
-        memory = _group_of(pid, "memory")
+        cpu = _pairs(group_of(pid, "cpu") / "cpu.stat")
+        memory = group_of(pid, "memory")
         if (memory / "memory.events").exists():
             used, kills = memory / "memory.current", _pairs(memory / "memory.events")
         else:
@@ -154,10 +164,14 @@ def _hierarchy(controller: str) -> _Hierarchy:
     raise HarnessError(f"there is no {controller} controller here")
 
 
-def _group_of(pid: int, controller: str) -> Path:
-    """The group of that process, by its line in /proc/pid/cgroup."""
+def group_of(pid: int, controller: str) -> Path:
+    """The group of that process, by its line in /proc/pid/cgroup. Raises HarnessError, where it has ended too."""
     hierarchy = _hierarchy(controller)
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    except OSError as error:
+        raise HarnessError(f"the group of process {pid} cannot be seen: {error.strerror}") from None
+    for line in lines:
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(",") if hierarchy.version == 1 else not controllers:
             return hierarchy.top / path.lstrip("/")

@@ -60,8 +60,6 @@ _CLOSE_S = 30.0
 _REQUEST_S = 60
 _SUBNETS_MAX = 20
 _POLL_S = 0.001
-#: What an engine gives at least (its daemon refuses less).
-_MEMORY_MIN = 6 << 20
 
 #: $0 names the gate's two pipes, the rest is the program; the log is opened by the program's own user.
 _GATE_SCRIPT = 'echo $$ >"$0.pid" && read -r go <"$0.go" && exec "$@" </dev/null >>log.txt 2>&1'
@@ -465,23 +463,20 @@ class DockerRuntime:
             self._engine.client.api.update_container(self._container_of(node), cpu_quota=quota_us, cpu_period=period_us)
 
     def limit_memory(self, node: Node, size: int | None) -> bool:
-        """By the engine, which gives a container 6 MiB at least, and takes no limit away: all there is has to do."""
-        limit = int(self._info["MemTotal"]) if size is None else max(size, _MEMORY_MIN)
-        try:
-            self._engine.client.api.update_container(self._container_of(node), mem_limit=limit, memswap_limit=limit)
-        except docker.errors.APIError as error:
-            if size is not None and "memory limit" in str(error.explanation):
-                return False
-            raise HarnessError(f"the memory of {node.spec.name} cannot be limited: {error.explanation}") from None
-        return True
+        """In the container's own control group, which ends with it: the engine would give it 6 MiB at least."""
+        pid = self._host_pid(self._container_of(node))
+        return not pid or cgroups.limit_memory(cgroups.group_of(pid, "memory"), size)
 
     def usage(self, node: Node) -> Usage:
         """What the kernel counts for the container's control groups, and for its main process."""
         return cgroups.usage(self._host_pid(self._container_of(node)))
 
     def oom_kills(self, node: Node) -> int:
-        """Whether the engine says so of the container: 1 or 0."""
-        return int(bool(self._engine.client.api.inspect_container(self._container_of(node))["State"]["OOMKilled"]))
+        """How often the engine has told of it."""
+        only = {"container": self._container_of(node), "event": "oom"}
+        with engine.telling(f"what became of {node.spec.name} cannot be asked for"):
+            told = self._engine.client.api.events(since=0, until=f"{time.time():.6f}", filters=only, decode=True)
+            return sum(1 for _ in told)
 
     def close(self) -> None:
         """Remove the run's containers and network. Raises DeadlineExceeded naming what would not go."""
@@ -622,7 +617,8 @@ class DockerRuntime:
 
     def _host_pid(self, container: str) -> int:
         """What the engine calls the container's main process; 0 where it does not run."""
-        return int(self._engine.client.api.inspect_container(container)["State"]["Pid"])
+        with engine.telling(f"container {container[:12]} cannot be looked at"):
+            return int(self._engine.client.api.inspect_container(container)["State"]["Pid"])
 
     # ------------------------------------------------ set-up
 

@@ -6,7 +6,6 @@ built: `supervisor` (the processes), `hub` (the network), `netns` (cuts and prob
 
 from __future__ import annotations
 
-import errno
 import os
 import tempfile
 from collections.abc import Sequence
@@ -90,13 +89,7 @@ class LocalRuntime(WorldRuntime):
     def limit_memory(self, node: Node, size: int | None) -> bool:
         """By a control group of the node's own. What it had before it was moved there counts elsewhere, so this is what
         it may have besides."""
-        try:
-            cgroups.limit_memory(self._group(node, "memory"), size)
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                return False
-            raise HarnessError(f"the memory of {node.spec.name} cannot be limited: {error.strerror}") from None
-        return True
+        return cgroups.limit_memory(self._group(node, "memory"), size)
 
     def usage(self, node: Node) -> Usage:
         """What the kernel counts for the program's main process, and for its control groups."""
