@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from harness.closing import Closing
 from harness.left_out import LeftOut
 from harness.live import Live
 from harness.plan import Plan
 from harness.protocols import HarnessError, NotApplicable, Unavailable
 from harness.report.model import limits_text, standing
-from harness.report.terminal import header_lines, summary
+from harness.report.result import Broken
+from harness.report.terminal import header_lines
+from harness.report.text import one_line, told
 from harness.scenario_file import shipped_folder
 from harness.session import Options, Session, all_backends, scenarios_in_file
 from harness.workers import Controller, given_to_worker, send_results, several_workers
@@ -23,6 +26,8 @@ from harness.workers import Controller, given_to_worker, send_results, several_w
 #: What a scenario file is known by; other YAML in a project is none of ours.
 _MARK = b"apiVersion: huey-harness/"
 _MARK_WITHIN = 4096
+#: The property by which a test report is known as one of a scenario.
+_OURS = "scenario"
 #: `--huey-keep` forgets nobody's topology for ever.
 KEEP_S = 3600.0
 
@@ -46,22 +51,27 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         """Run it; the contract's table of verdicts and outcomes."""
+        self.user_properties += [
+            (_OURS, self.name),
+            ("seed", self.plan.seed),
+            ("backend", self.plan.backend.name),
+            ("runtime", self.plugin.session.runtime),
+        ]
         try:
             result = self.plugin.session.run(self.plan, self.plugin.live.listener(self.nodeid))
         except NotApplicable as reason:
-            pytest.skip(str(reason).replace("\n", " "))
+            pytest.skip(one_line(told(reason), 1000))
         except Unavailable as missing:
             if os.environ.get("CI") == "true":
-                raise ScenarioFailed(f"cannot be run here, and under CI that is a failure: {missing}") from None
-            pytest.skip(str(missing).replace("\n", " "))
+                raise ScenarioFailed(told(f"cannot be run here, and under CI that is a failure: {missing}")) from None
+            pytest.skip(one_line(told(missing), 1000))
         except HarnessError as error:
-            raise ScenarioFailed(str(error)) from None
+            raise ScenarioFailed(told(error)) from None
         finally:
             self.plugin.live.clear()
         verdict = result.verdict
-        for name in ("seed", "backend", "runtime", "validity"):
-            self.user_properties.append((name, verdict[name]))
-        self.user_properties += [(f"count.{name}", value) for name, value in verdict["counts"].items()]
+        self.user_properties += [("validity", verdict["validity"]), ("replay", verdict["replay"])]
+        self.user_properties += [(f"count.{name}", n) for name, n in verdict["counts"].items() if n is not None]
         if standing(verdict) == "limits" and not self.plugin.session.options.strict:
             pytest.xfail(limits_text(verdict))
         if verdict["validity"] != "valid":
@@ -80,6 +90,14 @@ class ScenarioItem(pytest.Item):
         return self.path, None, self.name
 
 
+def _item(parent: pytest.Collector, name: str, plan: Plan, plugin: Plugin) -> ScenarioItem:
+    # The id as text: of a name, pytest 9.2 would not know what is in its brackets, and --lf would not find it again.
+    made: ScenarioItem = ScenarioItem.from_parent(
+        parent, name=name, nodeid=f"{parent.nodeid}::{name}", plan=plan, plugin=plugin
+    )
+    return made
+
+
 class ScenarioFile(pytest.File):
     """A scenario file; collects what of it applies to the session's backends."""
 
@@ -95,7 +113,7 @@ class ScenarioFile(pytest.File):
                 for version in session.versions_for(located.scenario, backend, self._plugin.left_out):
                     plan = session.plan(located.scenario, backend, version)
                     name = f"{located.scenario.name}[{plan.name}]"
-                    yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
+                    yield _item(self, name, plan, self._plugin)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Errors in the file are told as they are: place, value, what would be valid."""
@@ -115,7 +133,7 @@ class Replay(pytest.Collector):
         """An item for each plan."""
         for plan in self._plugin.session.replays:
             name = f"{plan.scenario.name}[{plan.name}]"
-            yield ScenarioItem.from_parent(self, name=name, plan=plan, plugin=self._plugin)
+            yield _item(self, name, plan, self._plugin)
 
 
 class Plugin:
@@ -201,6 +219,10 @@ class Plugin:
             self._report = self.session.close()
         except HarnessError as error:
             self._report_error = str(error)
+        try:
+            Closing(self.session, self._report).github_summary()
+        except HarnessError as error:
+            self._report_error = str(error)
 
     def _hold(self) -> None:
         """Let a person look at what failed, until Ctrl-C, or for an hour."""
@@ -210,16 +232,16 @@ class Plugin:
         except KeyboardInterrupt:
             self.live.say(["ended"])
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what failed without a verdict; with pytest-xdist also in the process that reports."""
+        facts = dict(report.user_properties)
+        if report.failed and _OURS in facts and "validity" not in facts:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.session.broken.append(Broken(str(facts[_OURS]), told(crash.message if crash else report.longreprtext)))
+
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table, and where the report is."""
-        if self.session.results:
-            terminalreporter.write_sep("=", "huey-harness")
-            for line in summary(self.session.results, width=terminalreporter._tw.fullwidth):
-                terminalreporter.write_line(line)
-        if self._report is not None:
-            terminalreporter.write_line(f"report: {self._report}")
-        if self._report_error:
-            terminalreporter.write_line(f"no report: {self._report_error}", red=True)
+        Closing(self.session, self._report, self._report_error).terminal(terminalreporter)
 
 
 def _options(values: Mapping[str, Any]) -> Options:

@@ -27,7 +27,7 @@ from harness.protocols import HarnessError, NotApplicable, Unavailable
 from harness.report.html import write_report
 from harness.report.index import record_run
 from harness.report.junit import write_junit
-from harness.report.result import Result
+from harness.report.result import Broken, Result
 from harness.report.terminal import failure_text
 from harness.run import Listener, judge_folder, perform
 from harness.runtimes.choose import choose
@@ -82,6 +82,8 @@ class Session:
         self.available = [] if self.replays else locate(find_scenarios(own if own.is_dir() else None))
         self.selected = select(options.scenarios, self.available) if options.scenarios else self.available
         self.results: list[Result] = []
+        #: Tests that failed without a result.
+        self.broken: list[Broken] = []
         if options.versions or options.requires:
             self._prepare()
         self._pool = Pool(self.runtime, options.server)
@@ -247,7 +249,7 @@ class Session:
         if not any(self._folder.iterdir()):
             self._folder.rmdir()  # made for workers who had nothing to run
             return None
-        write_junit(self._folder / "junit.xml", self.results, strict=self.options.strict)
+        write_junit(self._folder / "junit.xml", self.results, self.broken, strict=self.options.strict)
         report = write_report(self._folder)
         record_run(self.options.report, self._folder, self.results)
         return report

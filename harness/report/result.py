@@ -1,4 +1,4 @@
-"""What the terminal, JUnit and the trend need of one result."""
+"""What the terminal, JUnit, GitHub and the trend need of one result."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ def backend_name(verdict: Mapping[str, Any], otherwise: str) -> str:
     name = str(verdict.get("backend") or otherwise)
     version = verdict.get("huey_version")
     return f"{name}-{version}" if version else name
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A test that failed before there was anything to judge: its name, and why."""
+
+    name: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -36,3 +44,8 @@ class Result:
     def counts(self) -> Mapping[str, int | None]:
         """The contract's counts."""
         return self.verdict.get("counts") or {}
+
+    @property
+    def sentences(self) -> list[str]:
+        """What went wrong, a sentence for each kind of anomaly, or the reasons why that is not known."""
+        return [line for line in self.story.partition("\n\n")[0].splitlines() if line]

@@ -1,9 +1,8 @@
-"""What a run says on a terminal, as plain lines: header, closing table, and the story of a failure."""
+"""What a run says on a terminal: header, closing table, and the story of a failure."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.history.columns import History
@@ -12,12 +11,16 @@ from harness.report.model import fault_views, inversions, standing, verdict_sent
 from harness.report.result import Result
 from harness.report.shapes import Story
 from harness.report.story import Narrator
-from harness.report.text import duration_ms, number, one_line, plural, printable, words
+from harness.report.text import cells, duration_ms, number, one_line, plural, told, words
 
 #: How a standing reads; the glyph tells it without colour.
 STANDINGS = {"valid": "✔ valid", "limits": "≈ known limits", "unknown": "? unknown", "invalid": "✘ invalid"}
 _HEADS = ("scenario", "backend", "verdict", "acknowledged", "lost", "duplicated", "inversions", "slowest recovery")
 _SHORT = ("scenario", "backend", "verdict", "acked", "lost", "dup", "inv", "recovery")
+#: Of a row: its verdict, and what is marked with it where it is more than 0.
+_VERDICT, _ANOMALIES = 2, (4, 5, 6)
+#: Marks a text up by what it is: `head`, `rule`, or the standing of the result that it tells of.
+Paint = Callable[[str, str], str]
 #: Columns that are there only where they say something: no anomalies, and mostly 0.
 _SELDOM = {"reexecuted": "again", "recovered": "recov", "refused": "refus"}
 _TEXT_COLUMNS = 3
@@ -38,11 +41,16 @@ def header_lines(
     ]
 
 
-def summary(results: Iterable[Result], *, width: int = 100) -> list[str]:
+def plain(text: str, role: str) -> str:
+    """No markup at all."""
+    return text
+
+
+def summary(results: Iterable[Result], *, width: int = 100, paint: Paint = plain) -> list[str]:
     """The table scenario × backend. Where it is wider than `width`, headings and then names are shortened; columns of
     what is seldom more than 0, and no anomaly, become a line of totals where there is no room for them.
 
-    No colour codes; at least 60 columns are used.
+    No colour codes but those of `paint`; at least 60 columns are used.
     """
     results = list(results)
     if not results:
@@ -53,10 +61,19 @@ def summary(results: Iterable[Result], *, width: int = 100) -> list[str]:
     if seldom and _table_width(table) > width:
         table = _table(results, (), width)
         totals = ", ".join(f"{number(sum(one.counts.get(name) or 0 for one in results))} {name}" for name in seldom)
-    heads = table[0]
-    widths = [max(_cells(row[i]) for row in table) for i in range(len(heads))]
-    lines = [_GAP.join(_padded(cell, widths[i], i) for i, cell in enumerate(row)).rstrip() for row in table]
-    return [lines[0], "─" * max(map(_cells, lines)), *lines[1:], *([f"in all {totals}"] if totals else [])]
+    widths = [max(cells(row[i]) for row in table) for i in range(len(table[0]))]
+    head, *rows = ([_padded(cell, widths[i], i) for i, cell in enumerate(row)] for row in table)
+    return [
+        paint(_GAP.join(head), "head"),
+        paint("─" * (sum(widths) + len(_GAP) * (len(widths) - 1)), "rule"),
+        *(_GAP.join(_painted(row, standing(one.verdict), paint)) for row, one in zip(rows, results, strict=True)),
+        *([f"in all {totals}"] if totals else []),
+    ]
+
+
+def _painted(row: list[str], role: str, paint: Paint) -> list[str]:
+    marked = {_VERDICT, *(i for i in _ANOMALIES if row[i].strip() not in ("0", "–"))}
+    return [paint(cell, role) if i in marked else cell for i, cell in enumerate(row)]
 
 
 def _table(results: Sequence[Result], seldom: Sequence[str], width: int) -> list[tuple[str, ...]]:
@@ -85,7 +102,7 @@ def failure_text(verdict: Mapping[str, Any], history: History | None) -> str:
         lines += ["", *(f"also unknown: {one_line(reason)}" for reason in verdict["reasons"][:5])]
     if verdict.get("replay"):
         lines += ["", f"replay: {one_line(verdict['replay'], 1000)}"]
-    return printable("\n".join(lines))
+    return told("\n".join(lines))
 
 
 def _first(findings: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -100,7 +117,7 @@ def _story_lines(story: Story, anomaly: str) -> list[str]:
     left_out = story.cut + max(0, len(lines) - STORY_LINES_MAX)
     head = lines if len(lines) <= STORY_LINES_MAX else lines[: STORY_LINES_MAX // 2]
     tail = () if len(lines) <= STORY_LINES_MAX else lines[-(STORY_LINES_MAX // 2) :]
-    width = max((_cells(line.process) for line in lines), default=0)
+    width = max((cells(line.process) for line in lines), default=0)
     for part in (head, tail):
         if part is tail and left_out:
             yielded.append(f"           … {plural(left_out, 'event')} left out …")
@@ -125,7 +142,7 @@ def _row(result: Result, seldom: Sequence[str]) -> tuple[str, ...]:
 
 def _shortened(rows: list[tuple[str, ...]], over: int) -> list[tuple[str, ...]]:
     """Take `over` columns from the two columns of names, the longer one first, to 12 characters each at least."""
-    widths = [max(_cells(row[i]) for row in rows) for i in (0, 1)]
+    widths = [max(cells(row[i]) for row in rows) for i in (0, 1)]
     while over > 0 and max(widths) > 12:
         widths[widths.index(max(widths))] -= 1
         over -= 1
@@ -134,20 +151,15 @@ def _shortened(rows: list[tuple[str, ...]], over: int) -> list[tuple[str, ...]]:
 
 def _clipped(text: str, width: int) -> str:
     # Of a class of one's own, `package.module:Class`, the end tells it from others.
-    while _cells(text) > width:
+    while cells(text) > width:
         text = "…" + text[2:] if ":" in text else text[:-2] + "…"
     return text
 
 
 def _table_width(rows: Sequence[tuple[str, ...]]) -> int:
-    return sum(max(_cells(row[i]) for row in rows) for i in range(len(rows[0]))) + len(_GAP) * (len(rows[0]) - 1)
+    return sum(max(cells(row[i]) for row in rows) for i in range(len(rows[0]))) + len(_GAP) * (len(rows[0]) - 1)
 
 
 def _padded(text: str, width: int, column: int) -> str:
-    blanks = " " * (width - _cells(text))
+    blanks = " " * (width - cells(text))
     return text + blanks if column < _TEXT_COLUMNS else blanks + text
-
-
-def _cells(text: str) -> int:
-    """Columns of a terminal that `text` takes: wide characters two, combining ones none."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

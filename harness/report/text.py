@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Everything that could move a terminal's cursor, or be no character at all; tab and line feed stay.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -18,6 +19,27 @@ def one_line(text: object, limit: int = 500) -> str:
     """`printable` on one line, cut to `limit` characters with an ellipsis that tells of the cut."""
     flat = " ".join(printable(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def told(text: object) -> str:
+    """`printable`, and no line of it a command to the runner of GitHub Actions, which reads what jobs print: that is
+    one that begins with `::`, or has `##[` anywhere (actions/runner, ActionCommand.cs).
+    """
+    return re.sub(r"(?m)^(\s*):(?=:)", r"\1: ", printable(text)).replace("##[", "# #[")
+
+
+def cells(text: str) -> int:
+    """Columns of a terminal that `text` takes: wide characters two, combining ones none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def clipped(text: str, width: int) -> str:
+    """`text` in `width` columns of a terminal; an ellipsis tells of a cut."""
+    if cells(text) <= width:
+        return text
+    while text and cells(text) >= width:
+        text = text[:-1]
+    return text + "…"
 
 
 def number(value: int | float | None) -> str:
