@@ -9,7 +9,7 @@ import pytest
 
 from harness.protocols import HarnessError
 from harness.report.junit import write_junit
-from harness.report.result import Result
+from harness.report.result import Broken, Result
 
 from .conftest import EVIL
 from .test_report_terminal import lost, result
@@ -68,6 +68,41 @@ def test_the_failure_has_the_story_without_illegal_characters(tmp_path: Path, re
     assert "task 17, lost:" in failure.text and "replay: pytest" in failure.text
     assert "</script><img src=x onerror=alert(1)>" in failure.text
     assert not set(path.read_text("utf-8")) & {"\x1b", "\x00", "\ufffe"}
+
+
+def test_what_was_not_run_is_an_error_and_a_replay_is_a_property(tmp_path: Path, results: list[Result]) -> None:
+    results[1] = Result({**results[1].verdict, "replay": "pytest --huey-replay=x"}, 1.0, "told")
+    path = write_junit(tmp_path / "junit.xml", results, [Broken(f"chords[{EVIL}]", f"no server {EVIL}")])
+    cases = parse(path)
+    suite = ET.parse(path).getroot().find("testsuite")
+    assert suite is not None and (suite.get("tests"), suite.get("errors")) == ("5", "1")
+    error = cases[4].find("error")
+    assert error is not None and error.get("message", "").startswith("no server </script>")
+    replays = [p.get("value") for case in cases for p in case.iter("property") if p.get("name") == "replay"]
+    assert replays == ["pytest --huey-replay=x"]
+
+
+def test_it_is_what_readers_of_junit_know(tmp_path: Path, results: list[Result]) -> None:
+    """The elements and attributes of the common schema (jenkinsci/xunit-plugin, junit-10.xsd); beyond it only a case's
+    properties, before all else in it, as pytest itself writes them.
+    """
+    known = {
+        "testsuites": {"name", "time", "tests", "failures", "errors"},
+        "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
+        "testcase": {"name", "classname", "time"},
+        "properties": set(),
+        "property": {"name", "value"},
+        "failure": {"type", "message"},
+        "error": {"type", "message"},
+        "skipped": {"type", "message"},
+    }
+    root = ET.parse(write_junit(tmp_path / "junit.xml", results, [Broken("a", "b")])).getroot()
+    seen = {element.tag for element in root.iter()}
+    assert seen == set(known)
+    for element in root.iter():
+        assert set(element.attrib) == known[element.tag], element.tag
+        if element.tag == "testcase" and element.find("properties") is not None:
+            assert element[0].tag == "properties"
 
 
 def test_no_results_is_a_valid_file(tmp_path: Path) -> None:

@@ -18,26 +18,26 @@ _CLEAN = {"acknowledged": 240, "lost": 0, "duplicated": 0, "priority_inversions"
 _VALIDITY = {"memory": "valid", "sqlite": "invalid", "blackhole": "invalid", "file": "unknown"}
 
 
-def verdict_of(backend: str, **more: Any) -> dict[str, Any]:
+def verdict_of(like: str, **more: Any) -> dict[str, Any]:
     """memory: valid; blackhole: a known limit; sqlite: lost tasks; file: unknown; hostile in all they can say."""
-    limit = "deletes-everything" if backend == "blackhole" else None
+    limit = "deletes-everything" if like == "blackhole" else None
     finding = {
         "anomaly": "lost", "tasks": [1, 2], "evidence": [], "faults": [], "limit": limit, "summary": f"gone {HOSTILE}",
     }  # fmt: skip
-    invalid = _VALIDITY[backend] == "invalid"
+    invalid = _VALIDITY[like] == "invalid"
     return {
-        "run": "r", "scenario": "steady", "backend": backend, "runtime": "local", "seed": 7, "versions": {},
-        "validity": _VALIDITY[backend], "reasons": [HOSTILE] if backend == "file" else [],
+        "run": "r", "scenario": "steady", "backend": like, "runtime": "local", "seed": 7, "versions": {},
+        "validity": _VALIDITY[like], "reasons": [HOSTILE] if like == "file" else [],
         "counts": _CLEAN | {"lost": 2 * invalid, "stuck": None}, "recovery_ms_max": None, "faults": [],
         "checks": [{"checker": "delivery", "findings": [finding] * invalid}],
-        "replay": f"pytest --huey-replay=reports/r/steady/{backend}", **more,
+        "replay": f"pytest --huey-replay=reports/r/steady/{like}", **more,
     }  # fmt: skip
 
 
-def judged(backend: str, **more: Any) -> Result:
+def judged(like: str, **more: Any) -> Result:
     """The result that goes with it."""
-    verdict = verdict_of(backend, **more)
-    return Result(verdict, 1.5, "" if backend == "memory" else failure_text(verdict, None))
+    verdict = verdict_of(like, **more)
+    return Result(verdict, 1.5, "" if like == "memory" else failure_text(verdict, None))
 
 
 def run(self: Session, plan: Plan, tell: Listener) -> Result:
