@@ -24,6 +24,7 @@ from harness.protocols import DeadlineExceeded, HarnessError, Unavailable
 USAGE, UNAVAILABLE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 64, 69, 70, 130, 141
 ORDERS = ("priority-fifo", "priority", "fifo", "none")
 FORMATS = ("jsonl", "edn")
+SHELLS = ("bash", "zsh", "fish")
 ROOMS = ("backends", "scenarios", "faults", "workloads", "checkers", "servers")
 DEBUG = "HUEY_HARNESS_DEBUG"
 
@@ -52,8 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
+    parser = build_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        from harness.completion import answer
+
+        answer(parser)
     try:
-        args = build_parser().parse_args(argv)
+        args = parser.parse_args(argv)
     except SystemExit as ended:
         return int(ended.code or 0)
     return int(args.run(args) or 0)
@@ -134,6 +140,16 @@ def build_parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="draw a run's report again, from its folder alone")
     report.add_argument("folder", type=Path, metavar="DIR", help="a run's folder, e.g. reports/latest")
     report.set_defaults(run=_report)
+
+    completion = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete this command",
+        description='Put into ~/.bashrc or ~/.zshrc: eval "$(huey-harness completion bash)" (or zsh); '
+        "into fish's config.fish: huey-harness completion fish | source",
+    )
+    completion.add_argument("shell", choices=SHELLS)
+    completion.add_argument("--pytest", action="store_true", help="complete pytest and its --huey- options as well")
+    completion.set_defaults(run=_completion)
 
     bench = commands.add_parser("bench", help="measure speed, as ratios within one run")
     bench.set_defaults(run=_bench)
@@ -261,6 +277,13 @@ def _report(args: argparse.Namespace) -> int:
     validity = worst([_validity(folder) for folder in results])
     print(write_report(args.folder))
     return {Validity.VALID: 0, Validity.INVALID: 1, Validity.UNKNOWN: 2}[validity]
+
+
+def _completion(args: argparse.Namespace) -> int:
+    from harness.completion import script
+
+    print(script(args.shell, ["huey-harness", *(["pytest"] if args.pytest else [])]))
+    return 0
 
 
 def _bench(args: argparse.Namespace) -> int:

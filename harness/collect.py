@@ -188,9 +188,12 @@ class Plugin:
         if not self.session.replays:
             return None
         collector: Any = Replay.from_parent(session, name="replay", nodeid="replay", plugin=self)
-        session.items = list(collector.collect())
+        report = self._config.hook.pytest_make_collect_report(collector=collector)
+        self._config.hook.pytest_collectreport(report=report)
+        session.items = [item for item in report.result if isinstance(item, pytest.Item)]
         session.testscollected = len(session.items)
         self._config.hook.pytest_collection_modifyitems(session=session, config=self._config, items=session.items)
+        self._config.hook.pytest_collection_finish(session=session)
         return True
 
     @pytest.hookimpl(trylast=True)
@@ -251,6 +254,8 @@ def _options(values: Mapping[str, Any]) -> Options:
             names += all_backends()
         elif name.strip():
             names.append(name.strip())
+    if not (names or values["replay"]):
+        raise HarnessError(f"--huey-backend is {values['backend']!r}", remedy="huey-harness list backends")
     try:
         scale = float(values["scale"])
     except ValueError:

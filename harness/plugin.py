@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -38,10 +39,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--huey-{name}", dest=f"huey_{name}", default=None, help=told, **metavar, **how)
         kind: Any = {"store_true": "bool", "append": "linelist"}.get(how.get("action", ""), "string")
         parser.addini(f"huey_{name}", f"as --huey-{name}", type=kind, default=None)
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what could come next
+        from harness.completion import attach_to_pytest
+
+        attach_to_pytest(parser)
+
+
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """A misspelt option of ours: pytest would say only that it does not know it."""
+    known = [f"--huey-{name}" for name, _, _ in OPTIONS]
+    for argument in args:
+        option = argument.partition("=")[0]
+        if option.startswith("--huey") and option not in known:
+            from harness.registry import did_you_mean
+
+            near = did_you_mean(option, known)
+            raise pytest.UsageError(f"there is no option {option}.{near} There are: {', '.join(known)}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and set up the session; bad ones end here with exit code 4, before anything is started."""
+    _check_given(config)
     if not (_value(config, "backend") or _value(config, "replay")):
         return
     from harness.protocols import HarnessError
@@ -52,16 +70,62 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--huey-backend needs {error.name}, which is not installed\n  → pip install 'huey-harness[chaos]'"
         ) from error
+    values = {name: _value(config, name) for name, _, _ in OPTIONS}
     try:
-        plugin = Plugin(config, {name: _value(config, name) for name, _, _ in OPTIONS})
+        plugin = Plugin(config, values)
     except HarnessError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(f"{error}{_where(config, values, str(error))}") from error
     config.pluginmanager.register(plugin, "huey-harness-session")
+
+
+def _check_given(config: pytest.Config) -> None:
+    """What is wrong with options and ini keys whatever they say, also where no backend is named."""
+    for name, _, _ in OPTIONS:
+        given = config.getoption(f"huey_{name}")
+        if given == "" or (isinstance(given, list) and "" in given):
+            default = f", or leave it out: the default is {DEFAULTS[name]}" if name in DEFAULTS else ""
+            raise pytest.UsageError(f"--huey-{name} is empty\n  → give a value{default}")
+    keys = [f"huey_{name}" for name, _, _ in OPTIONS]
+    # pytest has no public name for these any more; where it has none at all, it still warns of them.
+    for key in getattr(config, "_get_unknown_ini_keys", tuple)():
+        if key.startswith("huey_"):
+            from harness.registry import nearest
+
+            # Further off it may be another plugin's.
+            if near := nearest(key, keys):
+                raise pytest.UsageError(f"{config.inipath}: unknown key {key!r}. Did you mean {near!r}?")
+    if not (_value(config, "backend") or _value(config, "replay")):
+        for argument in config.invocation_params.args:
+            if str(argument).startswith("--huey-"):
+                raise pytest.UsageError(
+                    f"{str(argument).partition('=')[0]} says how scenarios are run, and not on which backend\n"
+                    "  → --huey-backend=NAME, such as cluster; huey-harness list backends"
+                )
 
 
 def _value(config: pytest.Config, name: str) -> Any:
     """The option, else the ini key, else the default."""
     value = config.getoption(f"huey_{name}")
     if value in (None, False, []):
-        value = config.getini(f"huey_{name}")
+        try:
+            value = config.getini(f"huey_{name}")
+        except (ValueError, TypeError, pytest.UsageError) as error:
+            raise pytest.UsageError(f"{config.inipath}: huey_{name}: {error}; say true or false") from error
     return DEFAULTS.get(name) if value in (None, "", []) else value
+
+
+def _where(config: pytest.Config, values: dict[str, Any], error: str) -> str:
+    """The ini keys that an error is about: it speaks of options."""
+    keys = [
+        f"huey_{name}"
+        for name, value in values.items()
+        if config.getoption(f"huey_{name}") in (None, False, [])
+        and config.getini(f"huey_{name}") not in (None, False, "", [])
+        and (f"--huey-{name}" in error or any(repr(one) in error for one in _parts(value)))
+    ]
+    return f"\n  ({', '.join(keys)} in {config.inipath})" if keys else ""
+
+
+def _parts(value: Any) -> list[str]:
+    each = value if isinstance(value, list) else [value]
+    return [part.strip() for one in each for part in str(one).split(",")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
 import random
 import shlex
@@ -29,6 +30,7 @@ from harness.report.index import record_run
 from harness.report.junit import write_junit
 from harness.report.result import Broken, Result
 from harness.report.terminal import failure_text
+from harness.report.text import one_line
 from harness.run import Listener, judge_folder, perform
 from harness.runtimes.choose import choose
 from harness.runtimes.servers import DEFAULT, server_named
@@ -38,6 +40,9 @@ from harness.scenario_file import Located, find_scenarios, locate, select
 from harness.stage import consumer_options
 
 PLANS_MAX = 10_000
+SCALE_MAX = 1000
+#: What numpy, and a signed field of 64 bits, still take.
+SEED_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,12 @@ class Session:
         self.runtime = choose(options.runtime)
         if not (self.runtime == "docker" and ("/" in options.server or ":" in options.server)):
             server_named(options.server)  # on Docker, any image reference will do
-        if not options.scale > 0:
-            raise HarnessError(f"--huey-scale is {options.scale:g}", remedy="give a number above 0, such as 0.1 or 10")
+        if not 0 < options.scale <= SCALE_MAX:
+            raise HarnessError(
+                f"--huey-scale is {options.scale:g}",
+                remedy=f"give a number above 0 and at most {SCALE_MAX}, such as 0.1 or 10",
+            )
+        _check_folder(options.report)
         self.replays = _stored_plans(options.replay) if options.replay is not None else []
         #: Versions of Huey that each backend is run with; None = that of its own interpreter.
         self.versions: tuple[str | None, ...] = tuple(
@@ -353,16 +362,28 @@ def _seed(options: Options) -> int:
     if options.seed is None:
         return random.SystemRandom().randrange(1_000_000)
     if options.seed != "last":
-        try:
+        if options.seed.isdecimal() and len(options.seed) < 20 and int(options.seed) <= SEED_MAX:
             return int(options.seed)
-        except ValueError:
-            raise HarnessError(
-                f"--huey-seed is {options.seed!r}",
-                remedy="give a whole number, or `last` for that of the last run",
-            ) from None
+        raise HarnessError(
+            f"--huey-seed is {one_line(options.seed, 40)!r}",
+            remedy=f"give a whole number from 0 to {SEED_MAX}, or `last` for that of the last run",
+        )
     for path in sorted((options.report / "latest").glob("*/*/plan.json")):
         return int(json.loads(path.read_text())["seed"])
     raise HarnessError(f"--huey-seed=last: there is no last run in {str(options.report)!r}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises HarnessError where reports could not be written."""
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    why = "is not a folder" if not there.is_dir() else "cannot be written to" if not os.access(there, os.W_OK) else ""
+    if why:
+        raise HarnessError(
+            f"--huey-report is {str(folder)!r}, and {str(there)!r} {why}",
+            remedy="name another with --huey-report=FOLDER",
+        )
 
 
 def _stored_plans(folder: Path) -> list[Plan]:

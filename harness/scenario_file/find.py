@@ -60,7 +60,8 @@ def select(wanted: Sequence[str], available: Sequence[Located]) -> list[Located]
             names = sorted({each.scenario.name for each in available})
             known = [*names, *(each.id for each in available), *(each.path.name for each in available)]
             raise UnknownName(
-                f"no scenario answers to {entry!r}.{did_you_mean(entry, known)} There are: {', '.join(names)}"
+                f"no scenario answers to {entry!r}{_no_file(entry)}.{did_you_mean(entry, known)} "
+                f"There are: {', '.join(names)}"
             )
         for each in matching:
             chosen.setdefault((each.path.resolve(), each.scenario.name), each)
@@ -86,6 +87,16 @@ def _from_files(entry: str, available: Sequence[Located]) -> list[Located]:
     asked = {path.resolve() for path in paths}
     found_here = [each for each in available if each.path.resolve() in asked] + fresh
     return [each for each in found_here if not name or fnmatch.fnmatchcase(each.scenario.name, name)]
+
+
+def _no_file(entry: str) -> str:
+    """What is to be said besides of an entry that looks like a path."""
+    pattern = entry.partition("::")[0]
+    if "/" not in pattern and not pattern.endswith(SUFFIXES):
+        return ""
+    if "\0" not in pattern and Path(pattern).is_dir():
+        return ", and that folder holds no scenario file"
+    return "" if glob.glob(pattern.replace("\0", "")) else ", and there is no such file"
 
 
 def _file_id(path: Path, shipped: Path) -> str:
