@@ -59,7 +59,9 @@ def _run(argv: Sequence[str] | None) -> int:
 
         answer(parser)
     try:
-        args = parser.parse_args(argv)
+        args, rest = parser.parse_known_args(argv)
+        if rest:
+            args.parser.unknown(rest)
     except SystemExit as ended:
         return int(ended.code or 0)
     return int(args.run(args) or 0)
@@ -88,6 +90,21 @@ class _Parser(argparse.ArgumentParser):
             message += did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
         self.print_usage(sys.stderr)
         self.exit(USAGE, f"huey-harness: {message}\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does; which of the commands was meant is noted as `parser`."""
+        parsed, rest = super().parse_known_args(args, namespace)
+        # Commands inside of this one have been parsed before.
+        parsed.__dict__.setdefault("parser", self)
+        return parsed, rest
+
+    def unknown(self, arguments: Sequence[str]) -> NoReturn:
+        """End with what this command does not know, and what may have been meant."""
+        from harness.registry import did_you_mean
+
+        options = [option for action in self._actions for option in action.option_strings]
+        near = "".join(did_you_mean(one.partition("=")[0], options) for one in arguments if one.startswith("-"))
+        self.error(f"unrecognized arguments: {' '.join(arguments)}{near and '.'}{near}")
 
 
 def build_parser() -> argparse.ArgumentParser:

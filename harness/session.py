@@ -32,8 +32,8 @@ from harness.report.result import Broken, Result
 from harness.report.terminal import failure_text
 from harness.report.text import one_line
 from harness.run import Listener, judge_folder, perform
-from harness.runtimes.choose import choose
-from harness.runtimes.servers import DEFAULT, server_named
+from harness.runtimes.choose import check_server, choose
+from harness.runtimes.servers import DEFAULT
 from harness.runtimes.toxiproxy import find_toxiproxy
 from harness.scenario import Scenario
 from harness.scenario_file import Located, find_scenarios, locate, select
@@ -70,8 +70,7 @@ class Session:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.runtime = choose(options.runtime)
-        if not (self.runtime == "docker" and ("/" in options.server or ":" in options.server)):
-            server_named(options.server)  # on Docker, any image reference will do
+        check_server(self.runtime, options.server)
         if not 0 < options.scale <= SCALE_MAX:
             raise HarnessError(
                 f"--huey-scale is {options.scale:g}",

@@ -40,9 +40,10 @@ def add_topology_commands(subparsers: Any) -> None:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from harness.runtimes.choose import choose
+    from harness.runtimes.choose import check_server, choose
 
     runtime = choose(arguments.huey_runtime)
+    check_server(runtime, arguments.huey_server)
     holder = subprocess.Popen(
         [sys.executable, "-m", "harness.updown", runtime, arguments.huey_server, arguments.topology],
         stdin=subprocess.DEVNULL,

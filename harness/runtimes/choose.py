@@ -29,6 +29,14 @@ def choose(name: str) -> str:
     return "local"
 
 
+def check_server(runtime: str, server: str) -> None:
+    """Raises HarnessError where that runtime knows no such server; on Docker, any image reference will do."""
+    from harness.runtimes.servers import server_named
+
+    if not (runtime == "docker" and ("/" in server or ":" in server)):
+        server_named(server)
+
+
 def open_runtime(name: str, server: str, *, reachable: bool = False, binary: Path | None = None) -> Runtime:
     """A new runtime of that name (`docker` or `local`), with nothing on it; what dead ones left is swept before.
 
