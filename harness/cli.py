@@ -208,16 +208,17 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _lint(args: argparse.Namespace) -> int:
-    from harness.scenario_file import ScenarioErrors, load, scenarios_in
+    from harness.scenario_file import ScenarioErrors, load, scenarios_in, shown_path
 
     problems = 0
     for given in args.files:
-        files = scenarios_in(given) if given.is_dir() else [given]
+        # os.path, which takes any name at all for an answer.
+        files = scenarios_in(given) if os.path.isdir(given) else [given]
         if not files:
             raise HarnessError(f"there is no scenario file in {given}", remedy="huey-harness new scenario NAME")
         for file in files:
             try:
-                print(f"{file}: ok ({', '.join(scenario.name for scenario in load(file))})")
+                print(f"{shown_path(file)}: ok ({', '.join(scenario.name for scenario in load(file))})")
             except ScenarioErrors as errors:
                 problems += len(errors.problems)
                 print(*errors.problems, sep="\n")
@@ -256,7 +257,7 @@ def _export(args: argparse.Namespace) -> int:
     from harness.report.read import result_folders
 
     folder = args.folder
-    if not (folder / "history").is_dir():
+    if not os.path.isdir(folder / "history"):
         inside = ", ".join(str(each) for each in result_folders(folder))
         raise HarnessError(
             f"{folder} is not the folder of one run: no history is in it",

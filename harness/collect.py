@@ -19,11 +19,12 @@ from harness.report.model import limits_text, standing
 from harness.report.result import Broken
 from harness.report.terminal import header_lines
 from harness.report.text import one_line, told
-from harness.scenario_file import shipped_folder
+from harness.scenario_file import load, shipped_folder
+from harness.scenario_file.find import SUFFIXES
 from harness.session import Options, Session, all_backends, scenarios_in_file
 from harness.workers import Controller, given_to_worker, send_results, several_workers
 
-#: What a scenario file is known by; other YAML in a project is none of ours.
+#: What a scenario file is known by.
 _MARK = b"apiVersion: huey-harness/"
 _MARK_WITHIN = 4096
 #: The property by which a test report is known as one of a scenario.
@@ -118,6 +119,7 @@ class ScenarioFile(pytest.File):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Errors in the file are told as they are: place, value, what would be valid."""
         if isinstance(excinfo.value, HarnessError):
+            self._plugin.malformed = True
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 
@@ -146,6 +148,8 @@ class Plugin:
         self.live = Live(config)
         #: What was not collected, and why.
         self.left_out = LeftOut()
+        #: A scenario file was found in a folder and cannot be read.
+        self.malformed = False
         self._report: Path | None = None
         self._report_error = ""
         if not self.session.replays:
@@ -168,13 +172,7 @@ class Plugin:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Scenario files, known by their first lines."""
-        if self.session.replays or file_path.suffix not in (".yaml", ".yml"):
-            return None
-        try:
-            with file_path.open("rb") as file:
-                if _MARK not in file.read(_MARK_WITHIN):
-                    return None
-        except OSError:
+        if self.session.replays or not _is_scenario(file_path):
             return None
         kwargs: dict[str, Any] = {"path": file_path, "plugin": self}
         if file_path.resolve().parent == shipped_folder().resolve():
@@ -215,6 +213,9 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """End what runs, write the report. Also after Ctrl-C."""
+        if self.malformed and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            # As for those that are named: it is what was given that is wrong, and nothing was started.
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if session.shouldfail and self.session.options.keep:
             self._hold()
         send_results(self._config, self.session)
@@ -245,6 +246,17 @@ class Plugin:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The table, and where the report is."""
         Closing(self.session, self._report, self._report_error).terminal(terminalreporter)
+
+
+def _is_scenario(path: Path) -> bool:
+    """Whether that is a file that says it is a scenario: other YAML in a project is none of ours."""
+    if path.suffix not in SUFFIXES or not os.path.isfile(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            return _MARK in file.read(_MARK_WITHIN)
+    except OSError:
+        return False
 
 
 def _options(values: Mapping[str, Any]) -> Options:
@@ -284,5 +296,7 @@ def _aim(config: pytest.Config, session: Session) -> None:
     shipped = shipped_folder()
     for i, argument in enumerate(config.args):
         file, colons, rest = argument.partition("::")
-        if not Path(file).exists() and (shipped / file).is_file():
+        if _is_scenario(Path(file)):
+            load(Path(file))
+        if not os.path.exists(file) and os.path.isfile(shipped / file):
             config.args[i] = f"{shipped / file}{colons}{rest}"

@@ -375,9 +375,9 @@ def _seed(options: Options) -> int:
 def _check_folder(folder: Path) -> None:
     """Raises HarnessError where reports could not be written."""
     there = folder.absolute()
-    while not there.exists() and there != there.parent:
+    while not os.path.exists(there) and there != there.parent:
         there = there.parent
-    why = "is not a folder" if not there.is_dir() else "cannot be written to" if not os.access(there, os.W_OK) else ""
+    why = "is not a folder" if not os.path.isdir(there) else "cannot be written to" if not os.access(there, os.W_OK) else ""
     if why:
         raise HarnessError(
             f"--huey-report is {str(folder)!r}, and {str(there)!r} {why}",
@@ -388,7 +388,7 @@ def _check_folder(folder: Path) -> None:
 def _stored_plans(folder: Path) -> list[Plan]:
     """The plans of a run's folder, or of one result's in it."""
     own = folder / "plan.json"
-    found = [own] if own.is_file() else sorted(folder.glob("*/*/plan.json"))[:PLANS_MAX]
+    found = [own] if os.path.isfile(own) else sorted(folder.glob("*/*/plan.json"))[:PLANS_MAX]
     if not found:
         raise HarnessError(
             f"--huey-replay: {str(folder)!r} is no folder of a run",

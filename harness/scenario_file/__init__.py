@@ -12,7 +12,7 @@ so that an editor checks it while it is written, from the schema beside it and w
 from harness.scenario_file.files import scenarios_in, shipped_folder
 from harness.scenario_file.find import Located, find_scenarios, locate, select
 from harness.scenario_file.json_schema import SCHEMA_NAME, schema, schema_of, schema_text
-from harness.scenario_file.problems import Place, Problem, ScenarioErrors
+from harness.scenario_file.problems import Place, Problem, ScenarioErrors, shown_path
 from harness.scenario_file.reading import load, load_all, read_scenarios
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "schema_text",
     "select",
     "shipped_folder",
+    "shown_path",
 ]

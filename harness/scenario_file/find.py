@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def _no_file(entry: str) -> str:
     pattern = entry.partition("::")[0]
     if "/" not in pattern and not pattern.endswith(SUFFIXES):
         return ""
-    if "\0" not in pattern and Path(pattern).is_dir():
+    if os.path.isdir(pattern):
         return ", and that folder holds no scenario file"
     return "" if glob.glob(pattern.replace("\0", "")) else ", and there is no such file"
 

@@ -20,6 +20,11 @@ class Place(NamedTuple):
     column: int
 
 
+def shown_path(path: object) -> str:
+    """A file's name on one line, and nothing in it that a terminal obeys."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(path))
+
+
 @dataclass(frozen=True, order=True)
 class Problem:
     """One thing that is wrong, where it is, and what would be valid instead."""
@@ -30,7 +35,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return f"{shown_path(self.file)}:{self.line}:{self.column}: {self.message}"
 
 
 class ScenarioErrors(HarnessError):
