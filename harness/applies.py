@@ -19,6 +19,8 @@ def why_not(scenario: Scenario, backend: Backend) -> str | None:
     if backend.unfit:
         return backend.unfit
     faults = scenario.possible_faults
+    if not backend.template and any(one.imports for one in scenario.workloads):
+        return f"its tasks are an application's, which an instance brings (package.module:huey), and not {backend.name}"
     if scenario.topologies is not None and backend.topology not in scenario.topologies:
         return f"it is for the topologies {', '.join(scenario.topologies)}, and this is {backend.topology}"
     if (why := _why_not_secured(scenario.topology, backend.topology)) is not None:

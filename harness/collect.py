@@ -167,6 +167,7 @@ class Plugin:
             seed=session.seed,
             scenarios=len(session.replays or session.selected),
         )
+        told += [f"huey: {one}" for one in session.remarks]
         # With pytest-xdist others collect, and say nothing.
         return told + (self._left_out(session.left_out()) if several_workers(self._config) else [])
 
@@ -285,6 +286,7 @@ def _options(values: Mapping[str, Any]) -> Options:
         strict=bool(values["strict"]),
         report=Path(values["report"]),
         replay=Path(values["replay"]) if values["replay"] else None,
+        load=values["load"],
     )
 
 

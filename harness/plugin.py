@@ -9,7 +9,12 @@ import pytest
 
 #: Option, its help, and what argparse is told; each has an ini key of the same name with underscores.
 OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("backend", "run the scenarios on these backends: names, or package.module:Class; `all` = every one", {}),
+    (
+        "backend",
+        "run the scenarios on these backends: names, package.module:Class, or :instance; `all` = every one",
+        {},
+    ),
+    ("load", "a task of your application, or what yields them, instead of plain tasks: package.module:name", {}),
     ("runtime", "where servers and agents run: docker, local, auto", {}),
     ("server", "valkey-9, valkey-8, redis-8, …; with docker also an image reference", {}),
     ("version", "the Huey that producers and consumers run, e.g. 3.0.1; repeatable", {"action": "append"}),

@@ -233,6 +233,11 @@ class WorkloadSpec(Model):
         """How often consumers' schedulers enqueue what is periodic; None where nothing is."""
         return None
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """Modules of somebody's application that agents import, producers and consumers alike."""
+        return ()
+
 
 class Consumers(Model):
     """The consumers of a run: how many processes, with how many workers each, of which kind."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import json
@@ -19,9 +20,10 @@ from typing import Any
 from harness import environments
 from harness.applies import why_not, why_not_with
 from harness.backends import BACKENDS, Backend
-from harness.backends.own import resolve
 from harness.environments import Environment
+from harness.instances import find
 from harness.left_out import LeftOut
+from harness.load import check_name, why_not_loaded, with_load
 from harness.plan import Plan, draw_plan, load_plan, named
 from harness.pool import Pool
 from harness.protocols import HarnessError, NotApplicable, Unavailable
@@ -62,6 +64,7 @@ class Options:
     keep: bool = False
     replay: Path | None = None
     folder: Path | None = None
+    load: str | None = None
 
 
 class Session:
@@ -84,10 +87,14 @@ class Session:
         ) or (None,)
         self._environments: dict[tuple[str, ...], Environment] = {}
         self._further = tuple(environments.check_requirement(one) for one in options.requires)
-        self.backends = () if self.replays else _backends(options.backends)
+        if options.load is not None:
+            check_name(options.load)
+        #: What is to be told of the backends.
+        self.remarks: list[str] = []
+        self.backends = () if self.replays else self._find_backends()
         self.seed = self.replays[0].seed if self.replays else _seed(options)
         own = Path("scenarios")
-        self.available = [] if self.replays else locate(find_scenarios(own if own.is_dir() else None))
+        self.available = [] if self.replays else self.locate(find_scenarios(own if own.is_dir() else None))
         self.selected = select(options.scenarios, self.available) if options.scenarios else self.available
         self.results: list[Result] = []
         #: Tests that failed without a result.
@@ -115,11 +122,11 @@ class Session:
 
     def why_not(self, scenario: Scenario, backend: Backend, version: str | None = None) -> str | None:
         """Why the scenario does not apply to that backend with that Huey; None where it does."""
-        return why_not(scenario, backend) or self._why_not_with(scenario, backend, version)
+        return self._why_not(scenario, backend) or self._why_not_with(scenario, backend, version)
 
     def versions_for(self, scenario: Scenario, backend: Backend, left_out: LeftOut) -> Iterator[str | None]:
         """The versions of Huey that the scenario is run with on that backend; the others are left out."""
-        why = why_not(scenario, backend)
+        why = self._why_not(scenario, backend)
         if why is not None:
             left_out.add(scenario.name, backend.name, why, to_tell=bool(backend.unfit))
             return
@@ -138,6 +145,36 @@ class Session:
                 for _ in self.versions_for(one.scenario, backend, found):
                     pass
         return found
+
+    def locate(self, paths: Iterable[Path]) -> list[Located]:
+        """The scenarios of these files, with the session's load in the place of plain tasks."""
+        found = locate(paths)
+        return [dataclasses.replace(one, scenario=with_load(one.scenario, self.options.load)) for one in found]
+
+    def _why_not(self, scenario: Scenario, backend: Backend) -> str | None:
+        return why_not_loaded(scenario, self.options.load) or why_not(scenario, backend)
+
+    def _find_backends(self) -> tuple[Backend, ...]:
+        """The backends that were named, each followed by those that are meant with it."""
+        found: dict[str, Backend] = {}
+        for name in self.options.backends:
+            backend = self._backend(name)
+            for one in (backend, *(self._backend(also) for also in backend.also)):
+                found.setdefault(one.name, one)
+        return tuple(found.values())
+
+    def _backend(self, name: str) -> Backend:
+        found = find(name, self.runtime, self.options.server, self.options.load)
+        self.remarks += found.remarks
+        from harness.topologies import TOPOLOGIES
+
+        topology = found.backend.topology
+        if topology not in TOPOLOGIES.names():
+            raise HarnessError(
+                f"backend {name!r} needs the topology {topology!r}, which is not to be had yet; "
+                f"there are: {', '.join(TOPOLOGIES.names())}"
+            )
+        return found.backend
 
     def _why_not_with(self, scenario: Scenario, backend: Backend, version: str | None) -> str | None:
         environment = self._environments.get(self._requires(backend, version))
@@ -222,6 +259,8 @@ class Session:
         runtime, topology = self._pool.get(plan.backend.topology, plan.scenario.topology)
         self._server_version = topology.server_version()
         needs = frozenset().union(*(type(fault).needs for fault in plan.scenario.faults))
+        if plan.backend.template:
+            needs |= {"links"}  # what belongs to somebody's application must not reach what else there is
         if not needs <= runtime.capabilities:
             raise Unavailable(
                 f"{plan.scenario.name} needs {', '.join(sorted(needs - runtime.capabilities))}, which "
@@ -327,29 +366,7 @@ def scenarios_in_file(session: Session, path: Path) -> list[Located]:
     real = path.resolve()
     if any(one.path.resolve() == real for one in session.available):
         return [one for one in session.selected if one.path.resolve() == real]
-    return locate([path])
-
-
-def _backends(names: tuple[str, ...]) -> tuple[Backend, ...]:
-    """The backends of these names, each followed by those that are meant with it."""
-    found: dict[str, Backend] = {}
-    for name in names:
-        backend = _backend(name)
-        for one in (backend, *(_backend(also) for also in backend.also)):
-            found.setdefault(one.name, one)
-    return tuple(found.values())
-
-
-def _backend(name: str) -> Backend:
-    backend = resolve(name)
-    from harness.topologies import TOPOLOGIES
-
-    if backend.topology not in TOPOLOGIES.names():
-        raise HarnessError(
-            f"backend {name!r} needs the topology {backend.topology!r}, which is not to be had yet; "
-            f"there are: {', '.join(TOPOLOGIES.names())}"
-        )
-    return backend
+    return session.locate([path])
 
 
 def all_backends() -> tuple[str, ...]:

@@ -239,6 +239,7 @@ class Stage:
             "go": str(go),
             "huey": {
                 "class": self._plan.backend.huey,
+                "template": self._plan.backend.template,
                 "name": QUEUE,
                 "kwargs": self._plan.backend.arguments(self._topology.connection()),
             },
@@ -247,6 +248,7 @@ class Stage:
                     "kind": one.kind,
                     "module": type(WORKLOADS.get(one.kind)).__module__,
                     "params": one.model_dump(mode="python"),
+                    "imports": one.imports,
                 }
                 for one in self._plan.scenario.workloads
             ],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness import templates
 from harness.agents import clock
 from harness.agents.errors import watch_redis
 from harness.agents.errors_postgres import watch_postgres
@@ -81,11 +82,18 @@ def open_huey(orders: dict[str, Any], recorder: Recorder | None) -> tuple[Any, l
     """The Huey instance with all workloads' tasks, recorded if there is a recorder, and what they write notes with."""
     if recorder is not None:
         watch_redis()
+    template = orders["huey"].get("template", False)
+    if template:
+        templates.guard()
     kind = load_class(orders["huey"]["class"])
+    for one in orders["workloads"]:
+        for module in one.get("imports", ()):
+            importlib.import_module(module)
     if recorder is not None:
         watch_postgres()  # by now whoever needs its driver has it
     with _alone(Path(orders["history"])):
-        huey = make_huey(kind, orders["huey"]["name"], as_arguments(orders["huey"]["kwargs"]))
+        arguments = as_arguments(orders["huey"]["kwargs"])
+        huey = (rebuild_huey if template else make_huey)(kind, orders["huey"]["name"], arguments)
     notes = Notes(recorder)
     works = []
     for one in orders["workloads"]:
@@ -117,6 +125,14 @@ def make_huey(kind: Any, name: str, arguments: dict[str, Any]) -> Any:
             return kind(self.name, **kwargs)
 
     return Around(name, **arguments)
+
+
+def rebuild_huey(huey: Any, name: str, arguments: dict[str, Any]) -> Any:
+    """That instance, with a storage of its class where the run has it."""
+    if templates.named_by(huey).kind.__module__.partition(".")[0] == "huey":
+        arguments = without_url(arguments)
+    templates.rebuild(huey, name, arguments)
+    return huey
 
 
 def without_url(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Backend:
     `package` is what the class needs beside huey and redis, as pip is told, and it is imported by the same name. A
     storage that `forgets` is there to hand out nothing of what it is given. `halts` are what keeps some Hueys from
     being run with it; `unfit` is why no task can be run with it at all, empty where one can.
+    Of a `template`, `huey` names an instance, of which agents take all but its storage.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Backend:
     forgets: bool = False
     halts: tuple[Halt, ...] = ()
     unfit: str = ""
+    template: bool = False
 
     @property
     def module(self) -> str:

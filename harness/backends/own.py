@@ -7,11 +7,16 @@ to every promise.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import importlib.machinery
 import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from harness.backends import BACKENDS, LOCKS, PRIORITY, RESULTS, SCHEDULE, USUAL, Backend
@@ -26,9 +31,33 @@ def resolve(name: str) -> Backend:
     """The backend of that name, or made from the class of that name. Raises HarnessError with what would be valid."""
     if ":" not in name:
         return BACKENDS.get(name)
-    cls = _load(name)
-    storage = _storage_of(name, cls)
-    nearest = _nearest(storage)
+    return with_storage(name, storage_of(name, load(name)))
+
+
+def is_class(name: str) -> bool:
+    """Whether a class statement binds what is named `package.module:Class`. Nothing is imported for that: an instance
+    must not be made here, nor may what makes one be run."""
+    module_name, _, class_name = name.partition(":")
+    spec, where = None, [*sys.path, os.getcwd()]
+    parts = module_name.split(".")
+    for i in range(len(parts)):
+        # importlib.util.find_spec would import the packages on the way.
+        spec = importlib.machinery.PathFinder.find_spec(".".join(parts[: i + 1]), where)
+        if spec is None:
+            return True  # it cannot be imported, which is told there
+        where = list(spec.submodule_search_locations or ())
+    source = getattr(spec.loader, "get_source", None) if spec is not None else None
+    text = source(module_name) if source is not None else None
+    try:
+        body = ast.parse(text or "").body
+    except SyntaxError:
+        return True  # as above
+    return any(isinstance(one, ast.ClassDef) and one.name == class_name for one in body)
+
+
+def with_storage(name: str, storage: Any) -> Backend:
+    """The backend of that name whose storage is of that class. Raises HarnessError."""
+    nearest = nearest_to(storage)
     if nearest is not None:
         return dataclasses.replace(nearest, name=name, huey=name, also=(), only_server_faults=False)
     topology = getattr(storage, "huey_topology", None)
@@ -70,7 +99,7 @@ def _not_there(storage: type) -> frozenset[str]:
     return frozenset[str]().union(*(capability for capability, methods in needs if missing(methods)))
 
 
-def _load(name: str) -> Any:
+def load(name: str) -> Any:
     module_name, _, class_name = name.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -78,19 +107,31 @@ def _load(name: str) -> Any:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise HarnessError(
-            f"backend {name!r}: module {module_name!r} cannot be imported: {type(error).__name__}: {error}",
+            f"backend {name!r}: module {module_name!r} cannot be imported: "
+            f"{type(error).__name__}: {error}{_place(error)}",
             remedy="name it as package.module:Class, found on sys.path or in the current folder",
         ) from error
     found = getattr(module, class_name, None)
     if found is None:
-        known = [key for key, value in vars(module).items() if isinstance(value, type)]
+        known = [key for key, value in vars(module).items() if isinstance(value, type) or hasattr(value, "storage")]
         raise HarnessError(
             f"backend {name!r}: module {module_name!r} has no {class_name!r}.{did_you_mean(class_name, known)}"
         )
     return found
 
 
-def _storage_of(name: str, cls: Any) -> Any:
+def _place(error: Exception) -> str:
+    """Where in somebody's own modules an error arose; nothing where it did not."""
+    libraries = (
+        *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+        str(Path(__file__).parents[1]),
+    )
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [one for one in frames if not one.filename.startswith(("<", *libraries))]
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+
+
+def storage_of(name: str, cls: Any) -> Any:
     from huey.api import Huey
     from huey.storage import BaseStorage
 
@@ -102,13 +143,13 @@ def _storage_of(name: str, cls: Any) -> Any:
             return storage
         raise HarnessError(f"backend {name!r}: its storage_class is {storage!r}, not a storage")
     raise HarnessError(
-        f"backend {name!r} is a {type(cls).__name__}, not a Huey or a storage class",
-        remedy="name a class that derives from huey.api.Huey or huey.storage.BaseStorage",
+        f"backend {name!r} is a {type(cls).__name__}, not a Huey or a storage class, nor an instance of a Huey",
+        remedy="name an instance of huey.Huey, or a class that derives from it or from huey.storage.BaseStorage",
     )
 
 
-def _nearest(storage: type) -> Backend | None:
-    """The built-in backend whose storage class comes first among the class's ancestors."""
+def nearest_to(storage: type) -> Backend | None:
+    """The built-in backend whose storage class comes first among the class's ancestors; None where none does."""
     built_in: dict[type, Backend] = {}
     for backend in BACKENDS:
         if backend.requires:

@@ -95,7 +95,7 @@ class ServersDiskInjection(OneProcess):
     def _refused(self) -> str:
         """What it says to a write of ours, which has to be written to the file; empty, if it takes it."""
         try:
-            self.scene.topology.ask(self.node, "SET", self._probe, "x" * PROBE_BYTES, "EX", 600)
+            self.scene.topology.ask(self.node, "SET", self._probe, "x" * PROBE_BYTES, "EX", PROBE_EXPIRES_S)
         except HarnessError as error:
             if "MISCONF" in str(error) and not _takes(self._folder):
                 return (
@@ -119,7 +119,7 @@ class ServersDiskInjection(OneProcess):
         if info(self.scene.topology, self.node, "persistence").get("aof_last_write_status") != "ok":
             raise HarnessError(f"{self.name} says that it cannot write its append-only file still")
         primary = self.scene.topology.primary_of(self.scene.queue_key)
-        self.scene.topology.ask(primary, "SET", self._probe, "x", "EX", 600)
+        self.scene.topology.ask(primary, "SET", self._probe, "x", "EX", PROBE_EXPIRES_S)
         self.scene.topology.ask(primary, "DEL", self._probe)
         return f"{proof}; its disk was mounted anew, and {primary.spec.name} has taken a write of ours"
 
