@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ),
     ("replay", "a run's folder: the same plan again", {}),
 )
+#: What the fixtures go by as well, without a backend.
+OF_FIXTURES = frozenset({"runtime", "server", "seed"})
 DEFAULTS = {"runtime": "auto", "server": "valkey-9", "scale": "1", "report": "reports"}
 
 
@@ -62,9 +65,45 @@ def pytest_load_initial_conftests(args: list[str]) -> None:
             raise pytest.UsageError(f"there is no option {option}.{near} There are: {', '.join(known)}")
 
 
+@pytest.fixture
+def huey_topology(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A started topology, empty and well: that of the marker's, or the first `--huey-backend`, else one server."""
+    from harness.fixtures.made import topology
+
+    yield from topology(request, lambda name: _value(request.config, name))
+
+
+@pytest.fixture
+def huey_instance(huey_topology: Any) -> Iterator[Any]:
+    """A Huey of that backend's class, on that topology."""
+    from harness.fixtures.made import instance
+
+    yield from instance(huey_topology)
+
+
+@pytest.fixture
+def huey_history(huey_topology: Any, huey_instance: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Records what `huey_instance` enqueues and executes; `check()` gives the verdict, `consumer()` runs its tasks."""
+    from harness.fixtures.made import history
+
+    yield from history(huey_topology, huey_instance, tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture
+def nemesis(huey_topology: Any, huey_history: Any) -> Iterator[Any]:
+    """Injects faults: `with nemesis.inject("kill", target="primary-of-queue"): …`."""
+    from harness.fixtures.made import nemesis
+
+    yield from nemesis(huey_topology, huey_history)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options and set up the session; bad ones end here with exit code 4, before anything is started."""
     _check_given(config)
+    config.addinivalue_line(
+        "markers",
+        "huey_scenario(name=None, *, backend='redis', tasks=None, **topology): what the fixtures of huey-harness give",
+    )
     if not (_value(config, "backend") or _value(config, "replay")):
         return
     from harness.protocols import HarnessError
@@ -101,9 +140,10 @@ def _check_given(config: pytest.Config) -> None:
                 raise pytest.UsageError(f"{config.inipath}: unknown key {key!r}. Did you mean {near!r}?")
     if not (_value(config, "backend") or _value(config, "replay")):
         for argument in config.invocation_params.args:
-            if str(argument).startswith("--huey-"):
+            option = str(argument).partition("=")[0]
+            if option.startswith("--huey-") and option.removeprefix("--huey-") not in OF_FIXTURES:
                 raise pytest.UsageError(
-                    f"{str(argument).partition('=')[0]} says how scenarios are run, and not on which backend\n"
+                    f"{option} says how scenarios are run, and not on which backend\n"
                     "  → --huey-backend=NAME, such as cluster; huey-harness list backends"
                 )
 

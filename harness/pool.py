@@ -17,8 +17,10 @@ from harness.topologies.server import WithoutTls
 class Pool:
     """Holds one topology, on a runtime of its own, until another is asked for."""
 
-    def __init__(self, runtime_name: str, server: str) -> None:
+    def __init__(self, runtime_name: str, server: str, *, reachable: bool = False) -> None:
         self._runtime_name = runtime_name
+        #: Whether this process itself is to be a client of it.
+        self._reachable = reachable
         self._server = server
         #: Name and binary of what speaks TLS where the default does not, once that is known.
         self._tls_server: tuple[str, Path] | None = None
@@ -54,7 +56,7 @@ class Pool:
     def _start(
         self, kind: str, spec: TopologySpec, server: str, binary: Path | None = None
     ) -> tuple[Runtime, Topology]:
-        runtime = open_runtime(self._runtime_name, server, binary=binary)
+        runtime = open_runtime(self._runtime_name, server, reachable=self._reachable, binary=binary)
         try:
             topology = TOPOLOGIES.get(kind)(runtime, spec)
             topology.start()

@@ -394,7 +394,13 @@ def _check_folder(folder: Path) -> None:
     there = folder.absolute()
     while not os.path.exists(there) and there != there.parent:
         there = there.parent
-    why = "is not a folder" if not os.path.isdir(there) else "cannot be written to" if not os.access(there, os.W_OK) else ""
+    why = (
+        "is not a folder"
+        if not os.path.isdir(there)
+        else "cannot be written to"
+        if not os.access(there, os.W_OK)
+        else ""
+    )
     if why:
         raise HarnessError(
             f"--huey-report is {str(folder)!r}, and {str(there)!r} {why}",

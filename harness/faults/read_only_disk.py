@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
-from harness.faults.asking import info
+from harness.faults.asking import PROBE_EXPIRES_S, info, take_a_write
 from harness.faults.disk_full import PROBE_BYTES, Disk, wait
 from harness.faults.process import OneProcess, classes_of
 from harness.faults.restart_empty import DATA_FILES
@@ -118,10 +118,8 @@ class ServersDiskInjection(OneProcess):
             raise HarnessError(f"the disk of {self.name} is read-only still")
         if info(self.scene.topology, self.node, "persistence").get("aof_last_write_status") != "ok":
             raise HarnessError(f"{self.name} says that it cannot write its append-only file still")
-        primary = self.scene.topology.primary_of(self.scene.queue_key)
-        self.scene.topology.ask(primary, "SET", self._probe, "x", "EX", PROBE_EXPIRES_S)
-        self.scene.topology.ask(primary, "DEL", self._probe)
-        return f"{proof}; its disk was mounted anew, and {primary.spec.name} has taken a write of ours"
+        taker = take_a_write(self.scene.topology, self.scene.queue_key)
+        return f"{proof}; its disk was mounted anew, and {taker} has taken a write of ours"
 
 
 class FoldersDiskInjection:

@@ -7,6 +7,7 @@ built: `supervisor` (the processes), `hub` (the network), `netns` (cuts and prob
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,9 +72,13 @@ class LocalRuntime(WorldRuntime):
     ) -> Exchange:
         """One request from `source` to `target` over TCP, and what came of it."""
         self._own(target, source)
-        (stream,) = self._world.ask_for_sockets("connect", source=self._own(source))
-        with stream:
+        with self.stream(source) as stream:
             return netns.exchange(stream, (target.address, port), request, enough, within_s)
+
+    def stream(self, source: Node) -> socket.socket:
+        """An unconnected TCP socket that belongs to that node's namespace: whoever has it is there a client."""
+        (stream,) = self._world.ask_for_sockets("connect", source=self._own(source))
+        return stream
 
     def detour(self, proxy: Node, ways: Sequence[Way]) -> None:
         """Send these ways through `proxy`, and no others any more. Raises Unavailable without iptables."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.registry import UnknownName, did_you_mean
 from harness.scenario import Scenario
-from harness.scenario_file.files import scenarios_in, shipped_folder
+from harness.scenario_file.files import SUFFIXES, scenarios_in, shipped_folder
 from harness.scenario_file.reading import load_all
 
 
