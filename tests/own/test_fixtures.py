@@ -51,8 +51,12 @@ def test_nothing_is_left_after_ctrl_c(tmp_path: Path) -> None:
     when = tmp_path / "when"
     job = subprocess.Popen(
         command(tmp_path / "reports", "--huey-runtime=local", f"{PREFIX}::test_that_is_interrupted"),
-        cwd=ROOT, env={**os.environ, "SAY_WHEN": str(when)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "SAY_WHEN": str(when)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     with job:
         try:
             eventually("the test is under way", lambda: when.exists() and when.read_text() != "", 60)
