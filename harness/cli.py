@@ -25,6 +25,7 @@ USAGE, UNAVAILABLE, INTERNAL, INTERRUPTED, BROKEN_PIPE = 64, 69, 70, 130, 141
 ORDERS = ("priority-fifo", "priority", "fifo", "none")
 FORMATS = ("jsonl", "edn")
 SHELLS = ("bash", "zsh", "fish")
+TRACKERS = ("gh", "glab")
 ROOMS = ("backends", "scenarios", "faults", "workloads", "checkers", "servers")
 DEBUG = "HUEY_HARNESS_DEBUG"
 
@@ -168,6 +169,13 @@ def build_parser() -> argparse.ArgumentParser:
     completion.add_argument("--pytest", action="store_true", help="complete pytest and its --huey- options as well")
     completion.set_defaults(run=_completion)
 
+    issues = commands.add_parser("issues", help="tell what a run found that no known limit covers, once for each kind")
+    issues.add_argument("folder", type=Path, metavar="DIR", help="a run's folder, or one that holds several")
+    issues.add_argument(
+        "--open-with", choices=TRACKERS, help="open an issue for what has none, with GitHub's gh or GitLab's glab"
+    )
+    issues.set_defaults(run=_issues)
+
     bench = commands.add_parser("bench", help="measure speed, as ratios within one run")
     bench.set_defaults(run=_bench)
 
@@ -301,6 +309,20 @@ def _completion(args: argparse.Namespace) -> int:
     from harness.completion import script
 
     print(script(args.shell, ["huey-harness", *(["pytest"] if args.pytest else [])]))
+    return 0
+
+
+def _issues(args: argparse.Namespace) -> int:
+    from harness.issues import found_in, open_issues
+
+    if not args.folder.is_dir():
+        raise HarnessError(f"{args.folder} is not a folder", remedy="huey-harness issues reports/latest")
+    issues = found_in(args.folder)
+    if args.open_with:
+        open_issues(issues, args.open_with, sys.stdout)
+        return 0
+    for issue in issues:
+        print(f"{issue.title}\n\n{issue.body}")
     return 0
 
 

@@ -33,7 +33,21 @@ def test_help_names_every_command(run: Run) -> None:
     assert ran.code == 0
     listed = {line.split()[0] for line in ran.out.splitlines() if line.startswith("    ")}
     assert listed >= {
-        *("doctor", "list", "lint", "schema", "new", "up", "down", "check", "export", "report", "completion", "bench"),
+        *(
+            "doctor",
+            "list",
+            "lint",
+            "schema",
+            "new",
+            "up",
+            "down",
+            "check",
+            "export",
+            "report",
+            "completion",
+            "issues",
+            "bench",
+        ),
     }
 
 
