@@ -18,6 +18,8 @@ import pytest
 from ruamel.yaml import YAML
 
 CI = Path(__file__).parents[2] / "docs" / "ci"
+#: As GitHub runs a step.
+SHELL = ("/bin/bash", "-eo", "pipefail", "-c")
 #: Told by a storage of a stranger's: nothing of it may be obeyed.
 HOSTILE = "task 7: $(touch pwned) `touch pwned` '; touch pwned; \" @everyone\n# heading <script>"
 
@@ -73,9 +75,7 @@ class Machine:
             self.program(name, f"{STUB}[ $2 = list ] && cat <<'END'\n{listed}\nEND\nexit 0\n")
 
     def run(self, script: str | Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        shell = (
-            [str(script), *arguments] if isinstance(script, Path) else ["/bin/bash", "-eo", "pipefail", "-c", script]
-        )
+        shell = [str(script), *arguments] if isinstance(script, Path) else [*SHELL, script]
         names = {
             "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "STUB_LOG": str(self.log),
