@@ -1,20 +1,24 @@
 """What README tells to type, typed: with nothing of this checkout but what is committed to it, in an empty folder.
 
-What takes minutes is asked for what it would do: runs for what they collect, make for what it would start.
+What takes minutes is asked for what it would do: runs for what they collect, all in one process since each would
+import the same; make for what it would start.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from tests.docs.console import Command, steps, type_in
+from tests.docs.console import TIMEOUT_S, Command, steps, type_in
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -37,26 +41,48 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_all_of_it_can_be_typed(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+COLLECT = """
+import json, shlex, sys
+import pytest
+for command in json.load(sys.stdin):
+    code = pytest.main([*shlex.split(command)[1:], "--collect-only", "-q", "-p", "no:cacheprovider"])
+    print(f"== {int(code)} {command}", flush=True)
+"""
+
+
+def test_commands_but_for_runs(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(clone))
-    kinds = set()
-    for command in TYPED:
-        program = command.split()[0]
-        kinds.add(program)
-        if program == "make":
-            ran = type_in(f"{command} --dry-run", clone)
-        elif program == "pip":
+    commands = [command for command in TYPED if not command.startswith("pytest ")]
+    for command in commands:
+        if command.startswith("pip "):
             must_be_ours(command)
             continue
-        elif program == "pytest":
-            ran = type_in(f"{command} --collect-only -q", tmp_path)
-            assert re.search(r"^[\w/.-]+\.yaml::", ran.stdout, re.MULTILINE), ran.stdout
-        else:
-            ran = type_in(command, tmp_path)
+        ran = type_in(f"{command} --dry-run", clone) if command.startswith("make ") else type_in(command, tmp_path)
         # doctor says with its exit code that something is missing on this machine, and then what to do.
         assert ran.returncode == 0 or (command.endswith("doctor") and "→" in ran.stdout), f"{command}:\n{ran.stdout}"
-    assert kinds == {"make", "pip", "pytest", "huey-harness"}
+    assert {command.split()[0] for command in commands} == {"make", "pip", "huey-harness"}
     assert (tmp_path / "scenarios" / "slow-mornings.yaml").exists()
+
+
+def test_runs(clone: Path, tmp_path: Path) -> None:
+    (tmp_path / "scenarios").mkdir()
+    [own] = re.findall(r"```yaml\n(.+?)```", README, re.DOTALL)
+    (tmp_path / "scenarios" / "slow-mornings.yaml").write_text(own)
+    commands = [command for command in TYPED if command.startswith("pytest ")]
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECT],
+        input=json.dumps(commands),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(clone)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    *outputs, rest = re.split(r"^== (.*)$", done.stdout, flags=re.MULTILINE)
+    assert (outputs[1::2], rest.strip()) == ([f"0 {command}" for command in commands], ""), done.stdout + done.stderr
+    for output in outputs[::2]:
+        assert re.search(r"^[\w/.-]+\.yaml::", output, re.MULTILINE), output
 
 
 def must_be_ours(command: str) -> None:
