@@ -218,7 +218,7 @@ def _list(args: argparse.Namespace) -> int:
 def _lint(args: argparse.Namespace) -> int:
     from harness.scenario_file import ScenarioErrors, load, scenarios_in, shown_path
 
-    problems = 0
+    problems: dict[object, None] = {}
     for given in args.files:
         # os.path, which takes any name at all for an answer.
         files = scenarios_in(given) if os.path.isdir(given) else [given]
@@ -228,10 +228,12 @@ def _lint(args: argparse.Namespace) -> int:
             try:
                 print(f"{shown_path(file)}: ok ({', '.join(scenario.name for scenario in load(file))})")
             except ScenarioErrors as errors:
-                problems += len(errors.problems)
-                print(*errors.problems, sep="\n")
+                # What is wrong with one that several extend is said once.
+                fresh = [problem for problem in errors.problems if problem not in problems]
+                problems.update(dict.fromkeys(fresh))
+                print(*fresh, sep="\n", end="\n" if fresh else "")
     if problems:
-        print(f"{problems} problem{'s' if problems > 1 else ''}", file=sys.stderr)
+        print(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", file=sys.stderr)
     return USAGE if problems else 0
 
 

@@ -44,7 +44,8 @@ def load_all(paths: Iterable[Path]) -> dict[Path, list[Scenario]]:
         except ScenarioErrors as errors:
             problems.extend(errors.problems)
     if problems:
-        raise ScenarioErrors(problems)
+        # What is wrong with one that several extend is said once.
+        raise ScenarioErrors(dict.fromkeys(problems))
     return loaded
 
 

@@ -478,3 +478,12 @@ def test_what_a_new_scenario_cannot_extend(run: Run, project: Path) -> None:
     assert "scenarios/faster.yaml:7:10: there is no scenario 'worker-crsh'" in ran.err
     assert "Did you mean 'worker-crash'?" in ran.err
     assert not (project / "scenarios").exists()
+
+
+def test_what_is_wrong_with_a_scenario_that_another_extends_is_said_once(run: Run, project: Path) -> None:
+    (project / "b.yaml").write_text(GOOD.replace("good", "b").replace("plain", "plane"))
+    (project / "c.yaml").write_text("apiVersion: huey-harness/v1\nname: c\nextends: b\n")
+    ran = run("lint", "b.yaml", "c.yaml")
+    assert (ran.code, ran.err) == (64, "1 problem\n")
+    assert ran.out.startswith("b.yaml:4:18: `kind` must be one of ")
+    assert len(ran.out.splitlines()) == 1

@@ -68,7 +68,10 @@ def test_runs(clone: Path, tmp_path: Path) -> None:
     (tmp_path / "scenarios").mkdir()
     [own] = re.findall(r"```yaml\n(.+?)```", README, re.DOTALL)
     (tmp_path / "scenarios" / "slow-mornings.yaml").write_text(own)
-    commands = [command for command in TYPED if command.startswith("pytest ")]
+    guides = [(ROOT / "docs" / name).read_text() for name in ("ci.md", "move.md")]
+    typed = [step.typed for page in guides for step in steps(page) if isinstance(step, Command)]
+    # A replay is of a run that only its reader has.
+    commands = [one for one in (*TYPED, *typed) if one.startswith("pytest ") and "--huey-replay" not in one]
     done = subprocess.run(
         [sys.executable, "-c", COLLECT],
         input=json.dumps(commands),

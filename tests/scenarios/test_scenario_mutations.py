@@ -25,6 +25,14 @@ PIECES = st.sampled_from(
         *("null", "true", "no", "1_000", "3:30", "0x1f", "0o17", "017", ".inf", "-.NaN", "1e400", "9" * 5000),
         *('"\\ud800"', '"\\U0010ffff"', "[1, two, {three: 4}]", "{a: [b]}", "[" * 25, "x" * 3000),
         *("kind: kil", "knid: kill", "at: {}", "\nname: x", "\n  - kind: kill\n", "where: {first: x}", "where: [x]"),
+        *(
+            "\nextends: primary-loss",
+            "\nextends: nobody",
+            "extends: [",
+            "\nparameters: {rate: 3, kind: x}",
+            "$rate",
+            "${rate}",
+        ),
     ]
 )
 EDITS = st.lists(
