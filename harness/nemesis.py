@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.faults import FAULTS, Counting, Injection, Scene
+from harness.faults.links import CutLinks
 from harness.history import log
 from harness.history.log import LogWriter
 from harness.links import SharedLinks
@@ -145,6 +146,7 @@ class Nemesis:
             landed=landed,
             landed_ns=time.monotonic_ns() if landed else None,
             counts=_counted(injection),
+            links=_cut(injection),
         )
         self._in_force.append(_Struck(record, injection, time.monotonic() + spec.for_))
 
@@ -215,6 +217,12 @@ class Nemesis:
 
 def _counted(injection: Injection) -> dict[str, int]:
     return dict(injection.counts) if isinstance(injection, Counting) else {}
+
+
+def _cut(injection: Injection) -> tuple[tuple[str, str], ...]:
+    if not isinstance(injection, CutLinks):
+        return ()
+    return tuple((source.spec.name, target.spec.name) for source, target in injection.links)
 
 
 def _cuts_links(spec: FaultSpec) -> bool:

@@ -309,6 +309,8 @@ class FaultRecord:
     landed_ns: int | None = None
     #: What the fault counted itself, by name, e.g. `acknowledged_by_primary_alone`.
     counts: Mapping[str, int] = field(default_factory=dict)
+    #: Directed links that it cut, (from, to), by name.
+    links: Sequence[tuple[str, str]] = ()
     #: When it was undone. That it healed is looked for once nothing else is in force either, so `healed_ns` may be a
     #: while later.
     undone_ns: int | None = None

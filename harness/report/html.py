@@ -14,7 +14,12 @@ from harness.report.terminal import STANDINGS
 from harness.report.text import number
 
 #: The page's own script, in order; `assets` holds the parts.
-SCRIPTS = ("dom.js", "axis.js", "timeline_draw.js", "timeline.js", "plots.js", "findings.js", "result.js", "page.js")
+SCRIPTS = (
+    "dom.js", "axis.js", "select.js", "filter.js", "minimap.js",
+    "timeline_frame.js", "timeline_spans.js", "timeline.js", "plots.js",
+    "topology.js", "around.js", "story.js", "findings.js", "promised.js", "logs.js", "downloads.js",
+    "result.js", "page.js",
+)  # fmt: skip
 
 
 def write_report(folder: Path) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.report.clusters import clusters, findings_of, moments
+from harness.report.logs import clock_offset_s, timed
+from harness.report.promised import promised
 from harness.report.read import Stored, read_result, result_folders
 from harness.report.result import backend_name
 from harness.report.series import EMPTY, build_series, series_of_progress
@@ -23,6 +25,7 @@ from harness.verdict import COUNT_NAMES
 SPANS_MAX = 20_000
 PLAN_CHARS = 30_000
 SENTENCES_MAX = 6
+FILES_MAX = 64
 
 #: The contract's definitions, short.
 COUNT_WORDS = {
@@ -58,6 +61,7 @@ def build_result(stored: Stored, id: str, budget: int) -> ResultModel:
     """One result's model, with at most `budget` operations listed that are not near a finding."""
     verdict, plan, history = stored.verdict, stored.plan, stored.history
     scenario, backend = _mapping(plan.get("scenario")), _mapping(plan.get("backend"))
+    near: list[list[int]] = []
     narrator, timeline, series = None, Timeline(0.0, (), (), (), HOWS), EMPTY
     origin = min([f["injected_ns"] for f in _faults(verdict)], default=0)
     if history is not None and len(history):
@@ -71,6 +75,8 @@ def build_result(stored: Stored, id: str, budget: int) -> ResultModel:
         series = build_series(history)
     elif stored.progress:
         series = series_of_progress(stored.progress)
+    findings_s = [t for at in near if at for t in (round((max(at) - origin) / 1e9, 3),)]
+    clock_s = clock_offset_s([*stored.roles, *stored.progress], origin)
     limits = {str(limit.get("name")): str(limit.get("why", "")) for limit in backend.get("limits") or ()}
     found = clusters(verdict, limits, faults, narrator)
     counts = _mapping(verdict.get("counts"))
@@ -94,7 +100,10 @@ def build_result(stored: Stored, id: str, budget: int) -> ResultModel:
         series=series,
         environment=tuple(_environment(verdict, plan, backend)),
         plan=_plan_text(plan),
-        logs=stored.logs,
+        logs=timed(stored.logs, clock_s, timeline.end, [*findings_s, *(fault.start for fault in faults)]),
+        seed=one_line(verdict.get("seed", plan.get("seed", "")), 40),
+        promised=promised(backend, findings_of(verdict), faults),
+        files=tuple(_files(stored.folder)),
     )
 
 
@@ -152,6 +161,8 @@ def fault_views(verdict: Mapping[str, Any], origin_ns: int) -> tuple[Fault, ...]
             heal_proof=one_line(fault.get("heal_proof", ""), 600),
             in_flight=fault.get("in_flight"),
             color=_color(fault.get("color")),
+            classes=tuple(one_line(name, 80) for name in fault.get("classes") or ()),
+            links=tuple(_links(fault)),
         )
         for index, fault in enumerate(_faults(verdict))
     )
@@ -171,6 +182,19 @@ def _end(fault: Mapping[str, Any], origin_ns: int) -> float | None:
     if end_ns is None and not fault.get("landed") and not fault.get("struck"):
         end_ns = fault["injected_ns"]
     return None if end_ns is None else round((end_ns - origin_ns) / 1e9, 6)
+
+
+def _links(fault: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for link in fault.get("links") or ():
+        if isinstance(link, list) and len(link) == 2:
+            yield one_line(link[0], 80), one_line(link[1], 80)
+
+
+def _files(folder: Path) -> Iterable[tuple[str, int]]:
+    """The evidence beside the report that a reader may want whole, by its path from the report's own folder."""
+    for pattern in ("*.json", "samples/*.jsonl", "logs/*.txt"):
+        for path in sorted(folder.glob(pattern))[:FILES_MAX]:
+            yield path.relative_to(folder.parent.parent).as_posix(), path.stat().st_size
 
 
 def _color(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import Any
 
 from harness.history.columns import History
 from harness.protocols import HarnessError
-from harness.report.shapes import LogText
-from harness.report.text import one_line, printable
+from harness.report.logs import read_logs
+from harness.report.text import one_line
 
 #: No more of a samples file than this is looked at.
 SAMPLE_BYTES_MAX = 64 << 20
-LOG_CHARS = 6_000
-LOG_CHARS_ALL = 48_000
-LOGS_MAX = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +27,7 @@ class Stored:
     history: History | None
     roles: list[dict[str, Any]]
     progress: list[dict[str, Any]]
-    logs: tuple[LogText, ...]
+    logs: dict[str, list[str]]
     notes: tuple[str, ...]
 
 
@@ -59,7 +55,7 @@ def read_result(folder: Path) -> Stored:
         history=_history(folder / "history", notes),
         roles=list(_lines(folder / "samples" / "roles.jsonl", notes)),
         progress=list(_lines(folder / "samples" / "progress.jsonl", notes)),
-        logs=_logs(folder / "logs"),
+        logs=read_logs(folder / "logs"),
         notes=tuple(notes),
     )
 
@@ -115,20 +111,3 @@ def _lines(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(value, dict) and isinstance(value.get("time_ns"), int):
             yield value
-
-
-def _logs(folder: Path) -> tuple[LogText, ...]:
-    paths = sorted(folder.glob("*.txt"))[:LOGS_MAX] if folder.is_dir() else []
-    share = min(LOG_CHARS, LOG_CHARS_ALL // max(1, len(paths)))
-    return tuple(text for path in paths if (text := _tail(path, share)) is not None)
-
-
-def _tail(path: Path, chars: int) -> LogText | None:
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - chars))
-            data = stream.read(chars)
-    except OSError:
-        return None
-    return LogText(one_line(path.stem, 120), printable(data.decode("utf-8", "replace")), size > chars)

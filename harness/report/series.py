@@ -13,6 +13,7 @@ from harness.report.shapes import Series
 
 #: A plot has no more intervals than this, and no interval is shorter than the first of these (s).
 INTERVALS_MAX = 240
+PRIORITIES_MAX = 4
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
 EMPTY = Series(0.0, "", [], [], [], [], [], [], [])
 
@@ -49,7 +50,16 @@ def build_series(history: History) -> Series:
 
     acked = _histogram(acknowledged_ns - origin, step_s, count)
     done = _histogram(done_ns - origin, step_s, count)
-    quantiles = _quantiles(_parts(done_ns[known] - origin, step_s, count), latency_ms, count)
+    parts = _parts(done_ns[known] - origin, step_s, count)
+    quantiles = _quantiles(parts, latency_ms, count)
+    left, back = ok & (history.f == log.DEQUEUE), ok & (history.f == log.REQUEUE)
+    finished = ok & (history.f == log.COMPLETE)
+    taken, returned, over = (
+        _histogram(history.time[mask & (history.task != log.NO_TASK)] - origin, step_s, count)
+        for mask in (left, back, finished)
+    )
+    queued = np.cumsum(_histogram(history.time[entered] - origin, step_s, count) + returned - taken)
+    held = np.cumsum(taken - returned - over)
     return Series(
         interval_s=step_s,
         source=source,
@@ -60,6 +70,9 @@ def build_series(history: History) -> Series:
         p50=quantiles[0],
         p95=quantiles[1],
         p99=quantiles[2],
+        queued=np.maximum(0, queued).tolist() if left.any() else [],
+        held=np.maximum(0, held).tolist() if left.any() and finished.any() else [],
+        by_priority=_by_priority(history, done_tasks[known], parts, latency_ms, count),
     )
 
 
@@ -88,6 +101,26 @@ def series_of_progress(progress: Sequence[Mapping[str, Any]]) -> Series:
         p50=nothing,
         p95=nothing,
         p99=nothing,
+    )
+
+
+def _by_priority(
+    history: History, tasks: Ints, parts: Ints, latency_ms: Floats, count: int
+) -> tuple[tuple[float, list[float | None]], ...]:
+    """p95 of each of the commonest priorities, the largest first; a task's priority is that of its first enqueue."""
+    named = np.flatnonzero((history.type == log.INVOKE) & ((history.f == log.ENQUEUE) | (history.f == log.SCHEDULE)))
+    named = named[history.task[named] != log.NO_TASK]
+    asked, first = np.unique(history.task[named], return_index=True)
+    if not len(asked) or not len(tasks):
+        return ()
+    priority = history.priority[named[first]][np.minimum(np.searchsorted(asked, tasks), len(asked) - 1)]
+    values, sizes = np.unique(priority, return_counts=True)
+    if len(values) < 2:
+        return ()
+    common = np.sort(values[np.argsort(-sizes, kind="stable")[:PRIORITIES_MAX]])[::-1]
+    return tuple(
+        (float(value), _quantiles(parts[priority == value], latency_ms[priority == value], count)[1])
+        for value in common
     )
 
 

@@ -26,6 +26,10 @@ class Fault:
     heal_proof: str
     in_flight: int | None
     color: str
+    #: The classes of promises and limits that it belongs to.
+    classes: tuple[str, ...] = ()
+    #: Directed links that it held cut, as (from, to).
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class StoryLine:
     process: str
     what: str
     how: str
+    #: The operation that it is an event of.
+    f: str = ""
     #: Its index in the history, as `huey-harness export` writes it.
     index: int | None = None
 
@@ -141,15 +147,38 @@ class Series:
     p50: list[float | None]
     p95: list[float | None]
     p99: list[float | None]
+    #: Tasks that the storage was to hold, and those in a worker's hands (leased), at the interval's end.
+    queued: list[float | None] = field(default_factory=list)
+    held: list[float | None] = field(default_factory=list)
+    #: (priority, p95) of the priorities that had the most tasks; none where there is but one.
+    by_priority: tuple[tuple[float, list[float | None]], ...] = ()
 
 
 @dataclass(frozen=True)
 class LogText:
-    """The end of a node's or agent's own log."""
+    """A node's or agent's own log. `lines` are (seconds, text), without a time where a line names none.
+
+    `left_out` lines are not on the page.
+    """
 
     name: str
-    text: str
-    cut: bool
+    lines: tuple[tuple[float | None, str], ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Promised:
+    """What the backend promises of one property under one class of fault that this run had, and what was seen.
+
+    `word` is `promised`, `known limit` or `no promise`; `limits` name the limits that speak of it.
+    """
+
+    promise: str
+    fault_class: str
+    word: str
+    limits: tuple[str, ...]
+    observed: int
+    covered: int
 
 
 @dataclass(frozen=True)
@@ -176,6 +205,10 @@ class ResultModel:
     environment: tuple[tuple[str, str], ...]
     plan: str
     logs: tuple[LogText, ...]
+    seed: str = ""
+    promised: tuple[Promised, ...] = ()
+    #: (path from the report's folder, bytes) of the evidence that lies beside the report.
+    files: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

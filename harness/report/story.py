@@ -209,7 +209,7 @@ class Narrator:
         if kind == "invoke" and not self._ended[index]:
             what += ", and never ended"
         process = one_line(h.processes[h.process[index]], 80)
-        return StoryLine(round(self.seconds(int(h.time[index])), 6), process, what, kind, index)
+        return StoryLine(round(self.seconds(int(h.time[index])), 6), process, what, kind, f, index)
 
     def _lists(self, index: int, task: int) -> bool:
         h = self.history

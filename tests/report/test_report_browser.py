@@ -40,7 +40,7 @@ def test_the_page_draws_everything_without_an_error(run: Path, tmp_path: Path) -
     # The first invalid result is open, on its first finding's story.
     assert "held by consumer-1 when it was killed at 1.50 s" in body
     assert "The story of task" in body and "execution began, and never ended" in body
-    assert body.count('class="u-over"') == 3
+    assert body.count('class="u-over"') == 4
     assert re.search(r'<canvas aria-hidden="true" width="\d{3,}"', body)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from harness.history import log
 from harness.history.columns import History
 from harness.history.merge import read_run
 from harness.report.clusters import clusters
+from harness.report.logs import CHARS_ALL, clock_offset_s, timed
 from harness.report.model import build, build_result, fault_views, verdict_sentences
+from harness.report.promised import promised
 from harness.report.read import read_result, result_folders
 from harness.report.series import build_series, series_of_progress
 from harness.report.shapes import ResultModel, RoleSpan, to_json
@@ -402,10 +405,66 @@ def test_findings_without_number_are_capped_and_counted(tmp_path: Path) -> None:
 
 
 def test_long_logs_are_told_by_their_end(tmp_path: Path) -> None:
-    logs = {"node-1": "start\n" + "x" * 50_000 + "\nlast words"}
-    folder = write_result(tmp_path / "run", invent(50), "steady", "cluster", logs=logs)
-    (text,) = read_result(folder).logs
-    assert text.cut and text.text.endswith("last words") and len(text.text) <= 6_000
+    logs = {"node-1": "start\n" + "word\n" * 50_000 + "last words"}
+    write_result(tmp_path / "run", invent(50), "steady", "cluster", logs=logs)
+    (text,) = only(tmp_path / "run").logs
+    assert text.lines[-1] == (None, "last words")
+    assert 0 < len(text.lines) < 50_002 and text.left_out == 50_002 - len(text.lines)
+    assert sum(len(line) for _, line in text.lines) <= CHARS_ALL
+
+
+@pytest.mark.parametrize("hours", [0, 2, -7])
+def test_lines_of_logs_stand_on_the_runs_clock_whatever_their_zone(hours: int) -> None:
+    started_s = datetime(2026, 11, 23, 2, 50, 40, tzinfo=UTC).timestamp()
+    samples = [{"time_ns": ORIGIN_NS + 500 * MS, "unix_ns": int((started_s + 0.5) * 1e9)}]
+    at = datetime(2026, 11, 23, 2, 50, 44, 167_000) + timedelta(hours=hours)
+    lines = [f"2:M {at:%d %b %Y %H:%M:%S}.167 # Cluster state changed: fail", f"{at:%Y-%m-%d %H:%M:%S},895 one", "two"]
+    (told,) = timed({"node-1": lines}, clock_offset_s(samples, ORIGIN_NS), 10.0, [])
+    assert [t for t, _ in told.lines] == [4.167, 4.895, 4.895]
+
+
+def test_lines_near_a_finding_are_kept_before_others() -> None:
+    started_s = datetime(2026, 11, 23, tzinfo=UTC).timestamp()
+    lines = [f"2026-11-23 00:{i // 60:02}:{i % 60:02},000 {'x' * 380}" for i in range(600)]
+    (told,) = timed({"node-1": lines}, started_s, 600.0, [100.0])
+    kept = {t for t, _ in told.lines}
+    assert {98.0, 99.0, 100.0, 101.0, 102.0, 599.0} <= kept and 95.0 not in kept
+    assert told.left_out == 600 - len(told.lines)
+
+
+def test_what_is_promised_stands_beside_what_was_seen() -> None:
+    backend = {
+        "promises": [{"name": "no-loss", "under": ["none"]}, {"name": "no-duplicates", "under": ["none", "failover"]}],
+        "limits": [{"name": "popped", "anomaly": "lost", "fault_class": "worker-crash"}],
+    }
+    document = {"faults": [kill("consumer-1", S, 2 * S, classes=["worker-crash"])]}
+    found = [finding(1, faults=(0,), limit="popped"), finding(2), finding(3, "duplicated"), finding(4, "ran_revoked")]
+    rows = promised(backend, found, fault_views(document, ORIGIN_NS))
+    assert [(row.promise, row.fault_class, row.word, row.observed, row.covered) for row in rows] == [
+        ("no-loss", "none", "promised", 1, 0),
+        ("no-loss", "worker-crash", "known limit", 1, 1),
+        ("no-duplicates", "none", "promised", 1, 0),
+        ("no-duplicates", "worker-crash", "no promise", 0, 0),
+        ("no ran revoked", "none", "no promise", 1, 0),
+        ("no ran revoked", "worker-crash", "no promise", 0, 0),
+    ]
+
+
+def test_what_is_queued_what_is_held_and_latency_by_priority(tmp_path: Path) -> None:
+    made = Invented()
+    for task, priority in ((1, 0.0), (2, 5.0)):
+        made.span("producer-0", log.ENQUEUE, task * MS, task * MS + 100, task=task, priority=priority)
+    made.span("consumer-0/w1", log.DEQUEUE, 150 * MS, 160 * MS, task=2)
+    made.span("consumer-0/w1", log.COMPLETE, 240 * MS, 250 * MS, task=2)
+    made.span("consumer-0/w1", log.DEQUEUE, 260 * MS, 310 * MS, task=1)
+    made.span("consumer-0/w1", log.COMPLETE, 410 * MS, 420 * MS, task=1)
+    series = build_series(history_of(tmp_path, made))
+    assert series.queued == [2, 1, 1, 0, 0]
+    assert series.held == [0, 1, 0, 1, 0]
+    assert [(priority, max(p for p in p95 if p is not None)) for priority, p95 in series.by_priority] == [
+        (5.0, pytest.approx(248)),
+        (0.0, pytest.approx(419)),
+    ]
 
 
 def only(run: Path) -> ResultModel:

@@ -37,35 +37,43 @@ const headline = (results) => {
   return told.length ? told.join(", ") : "no results";
 };
 
-const open = (id) => {
-  const node = id && document.getElementById(id);
-  if (node instanceof HTMLDetailsElement) {
-    node.open = true;
-    node.scrollIntoView();
-  }
+// Open the result that an address names, with what the address says is chosen of it.
+const open = (views, address) => {
+  const [id, ...rest] = address.split("&");
+  const view = views.find((each) => each.id === id);
+  if (!view) return null;
+  view.node.open = true;
+  const { selection, timeline } = view.draw();
+  TimelineView.current = timeline ?? TimelineView.current;
+  selection.ready = false;
+  selection.restore(rest.join("&"));
+  selection.ready = true;
+  return view;
 };
 
 const start = () => {
   const model = JSON.parse(document.getElementById("model").textContent);
   const { results } = model;
+  const views = results.map(resultOf);
   document.getElementById("page").append(
     h("header.top", null,
       h("p.product", null, "huey-harness"),
       h("h1", null, headline(results)),
       h("p.quiet", null, `${plural(results.length, "result")} of run `, h("span.mono", null, model.run))),
     results.length > 0 ? overviewOf(results) : "",
-    ...results.map(resultOf));
+    ...views.map((view) => view.node));
   const weight = ["invalid", "unknown", "limits", "valid"];
   const first = results.toSorted((a, b) => weight.indexOf(a.standing) - weight.indexOf(b.standing))[0];
-  if (location.hash) open(location.hash.slice(1));
-  else if (first) document.getElementById(first.id).open = true;
-  addEventListener("hashchange", () => open(location.hash.slice(1)));
+  open(views, first ? first.id : "");
+  const address = () => location.hash.slice(1);
+  if (address()) open(views, address())?.node.scrollIntoView();
+  addEventListener("hashchange", () => open(views, address()));
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element && event.target.closest('a[href^="#"]');
-    if (link) open(link.getAttribute("href").slice(1));
+    if (link) open(views, link.getAttribute("href").slice(1))?.node.scrollIntoView();
   });
   document.addEventListener("keydown", (event) => {
-    const writing = event.target instanceof Element && event.target.closest("input, textarea, select");
+    const writing = event.target instanceof Element && event.target.closest("input:not([type=range]), textarea, select");
     if (writing || event.ctrlKey || event.metaKey || event.altKey || !TimelineView.current) return;
     if (event.key !== "n" && event.key !== "p") return;
     event.preventDefault();

@@ -6,8 +6,8 @@ const PLOTS = [
     lines: [["acknowledged", "enqueues acknowledged", "op-enqueue", []], ["completed", "tasks completed", "op-complete", [6, 3]]],
   },
   {
-    title: "Outstanding", unit: "tasks acknowledged, not completed", log: false,
-    lines: [["outstanding", "outstanding", "op-dequeue", []]],
+    title: "Queue depth and leases", unit: "tasks, as the history tells them", log: false,
+    lines: [["outstanding", "acknowledged, not completed", "op-enqueue", []], ["queued", "in the queue", "op-dequeue", [6, 3]], ["held", "in workers' hands", "op-complete", [2, 3]]],
   },
   {
     title: "Latency", unit: "ms from the enqueue's call (or due time) to completion", log: true,
@@ -15,13 +15,19 @@ const PLOTS = [
   },
 ];
 
+// The latency of each of the commonest priorities.
+const byPriority = (series) => ({
+  title: "Latency by priority", unit: "p95, ms", log: true,
+  lines: series.by_priority.map(([priority], i) => [`priority ${priority}`, `priority ${priority}`, ["op-enqueue", "op-dequeue", "op-complete", "op-requeue"][i], [[], [6, 3], [2, 3], [9, 3, 2, 3]][i]]),
+});
+
 const figure = (value) => (value === null || value === undefined ? "–" : integer.format(Number(value.toPrecision(3))));
 
 class Plot {
   constructor(result, axis, plot, sync) {
     Object.assign(this, { result, axis, plot, sync });
     this.holder = h("div.plot");
-    const { series } = result;
+    const series = { ...result.series, ...Object.fromEntries(result.series.by_priority.map(([priority, values]) => [`priority ${priority}`, values])) };
     this.columns = [series.t, ...plot.lines.map(([name]) => (plot.log ? series[name].map((v) => (v === null ? null : Math.max(v, 0.01))) : series[name]))];
     this.node = h("figure", null, h("figcaption", null, h("b", null, plot.title), ` ${plot.unit}`), this.holder);
     this.observer = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
@@ -96,7 +102,9 @@ const plotsOf = (result, axis) => {
   if (!series.t.length) return h("p.quiet", null, "Nothing was recorded to plot.");
   const note = series.source === "complete" ? "" : ` The history has no completions: ${series.source} stands in.`;
   return h("div.plots", null,
-    PLOTS.filter((plot) => plot.lines.some(([name]) => series[name].some((value) => value !== null)))
+    PLOTS.map((plot) => ({ ...plot, lines: plot.lines.filter(([name]) => series[name].some((value) => value !== null)) }))
+      .concat(series.by_priority.length ? [byPriority(series)] : [])
+      .filter((plot) => plot.lines.length)
       .map((plot) => new Plot(result, axis, plot, result.id).node),
-    h("p.quiet", null, `Intervals of ${span(series.interval_s)}; drag to zoom, double click to see all.${note}`));
+    h("p.quiet", null, `Intervals of ${span(series.interval_s)}; drag over one to see that stretch in all of them, in the timeline and in the logs; double click to see all.${note}`));
 };

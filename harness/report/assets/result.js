@@ -40,30 +40,44 @@ const faultsOf = (result, timeline) => {
   return table([["", true], ["fault"], ["struck"], ["from – to", true], ["landed"], ["healed"], ["in flight", true]], rows, "Faults");
 };
 
-const logsOf = (result) => result.logs.map((log) => h("details.small", null,
-  h("summary", null, log.name, log.cut && h("span.quiet", null, " (its end)")), h("pre", null, log.text || "(empty)")));
+const section = (title, ...content) => h("section", null, h("h4", { tabindex: "-1" }, title), ...content);
 
-const section = (title, ...content) => h("section", null, h("h4", null, title), ...content);
+// The parts of a result in the order in which a reader with a failed run asks for them.
+const partsOf = (result, view) => [
+  ["Findings", [findingsOf(result, view)]],
+  ["Timeline", [view.timeline ? view.timeline.node : h("p.quiet", null, "There is no history to draw.")]],
+  ["Over time", [plotsOf(result, view.axis)]],
+  ["Faults", [faultsOf(result, view.timeline)]],
+  ["Topology", [topologyOf(result, view.axis)]],
+  ["Logs", [logsOf(result, view.axis)]],
+  ["Promised and observed", [promisedOf(result)]],
+  ["Counts", [countsOf(result), result.recovery_ms_max !== null && h("p.quiet", null, `Slowest recovery after a fault: ${span(result.recovery_ms_max / 1000)}`)]],
+  ["Environment, plan and downloads", [
+    h("dl.facts", null, result.environment.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
+    result.plan && h("details.small", null, h("summary", null, "plan.json"), h("pre", { tabindex: "0" }, result.plan)),
+    downloadsOf(result, view.axis, view.filter)]],
+];
 
 const bodyOf = (result) => {
   const axis = new Axis(Math.max(result.timeline.end, result.series.t.at(-1) || 0));
-  const timeline = result.timeline.lanes.length ? new TimelineView(result, axis) : null;
+  const selection = new Selection(result, axis);
+  const filter = new FilterBox(result, selection);
+  const timeline = result.timeline.lanes.length ? new TimelineView(result, axis, selection, filter) : null;
   TimelineView.current ||= timeline;
-  return h("div.body", null,
+  const parts = partsOf(result, { axis, selection, filter, timeline }).map(([title, content]) => [title, section(title, ...content)]);
+  const node = h("div.body", null,
     result.asks && h("p.asks", null, result.asks),
     h("div.sentences", null, result.sentences.map((sentence) => h("p", null, sentence))),
     result.reasons.length > 0 && result.clusters.length > 0 && h("ul.reasons", null, result.reasons.map((reason) => h("li", null, `unknown: ${reason}`))),
     result.notes.length > 0 && h("ul.reasons", null, result.notes.map((note) => h("li", null, `note: ${note}`))),
-    result.replay && h("p.replay", null, h("code", null, result.replay), copyButton(result.replay)),
-    section("Counts", countsOf(result), result.recovery_ms_max !== null && h("p.quiet", null, `Slowest recovery after a fault: ${span(result.recovery_ms_max / 1000)}`)),
-    section("Findings", findingsOf(result, timeline)),
-    section("Faults", faultsOf(result, timeline)),
-    section("Timeline", timeline ? timeline.node : h("p.quiet", null, "There is no history to draw.")),
-    section("Over time", plotsOf(result, axis)),
-    section("Environment", h("dl.facts", null, result.environment.map(([name, value]) => [h("dt", null, name), h("dd", null, value)]))),
-    section("Plan and logs",
-      result.plan && h("details.small", null, h("summary", null, "plan.json"), h("pre", null, result.plan)),
-      logsOf(result)));
+    result.replay && h("div.replay", null, result.seed && h("span.quiet", null, "seed ", h("b.seed", null, result.seed)),
+      h("code", { tabindex: "0" }, result.replay), copyButton(result.replay)),
+    h("nav.parts", { "aria-label": `Parts of ${result.scenario} × ${result.backend}` }, parts.map(([title, part]) =>
+      button(title, () => { part.scrollIntoView({ block: "start" }); part.querySelector("h4").focus({ preventScroll: true }); }, { class: "link" }))),
+    parts.map(([, part]) => part));
+  selection.choose(selection.stops[0]);
+  selection.ready = true;
+  return { node, selection, timeline };
 };
 
 const resultOf = (result) => {
@@ -72,9 +86,17 @@ const resultOf = (result) => {
       h("h3", null, h("span", null, result.scenario), h("span.times", null, " × "), h("span", null, result.backend)),
       badge(result.standing),
       h("span.lead", null, result.sentences[0] || "")));
+  let drawn = null;
+  const draw = () => {
+    if (!drawn) {
+      drawn = bodyOf(result);
+      node.append(drawn.node);
+    }
+    return drawn;
+  };
   // Drawn when it is first opened: a run has dozens of results, and people read two.
   node.addEventListener("toggle", () => {
-    if (node.open && !node.querySelector(":scope > .body")) node.append(bodyOf(result));
+    if (node.open) draw();
   });
-  return node;
+  return { id: result.id, node, draw };
 };

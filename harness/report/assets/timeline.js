@@ -2,9 +2,9 @@
 // place while its lanes scroll beneath; all that it tells on hover is told to the keyboard too.
 
 class TimelineView extends TimelineDrawing {
-  constructor(result, axis) {
+  constructor(result, axis, selection, filter) {
     super();
-    this.result = result;
+    Object.assign(this, { result, selection, filter });
     this.data = result.timeline;
     this.faults = result.faults;
     this.axis = axis;
@@ -20,6 +20,7 @@ class TimelineView extends TimelineDrawing {
     this.observer = new ResizeObserver(() => requestAnimationFrame(() => this.resize()));
     this.observer.observe(this.view);
     axis.listen(() => this.redraw());
+    selection.on("query", () => this.redraw());
     onScheme(() => { this.colors = null; this.redraw(); });
   }
 
@@ -46,7 +47,9 @@ class TimelineView extends TimelineDrawing {
         button("finding ›", () => this.jump(1), { title: "Next finding (n)" }),
       ],
       h("span.quiet.hint", null, "drag to pan; click, then wheel to zoom; keys + − 0 n p ← →"));
-    return h("div.timeline", null, tools, this.legend(), h("div.frame", null, this.view, this.tip), this.status,
+    this.minimap = new Minimap(this.result, this.axis);
+    return h("div.timeline", null, tools, this.filter.node, this.legend(), this.minimap.canvas,
+      h("div.frame", null, this.view, this.tip), this.status,
       this.data.cut && h("p.quiet", null, this.data.cut));
   }
 
@@ -60,12 +63,19 @@ class TimelineView extends TimelineDrawing {
       this.data.marks.length > 0 && h("span", null, h("b.mark", null, "▼"), "evidence of a finding"));
   }
 
-  describe(i) {
-    const { start, length, how, task, lane, lanes, hows } = this.data;
+  isWanted(i) { return !this.filter.wanted || this.filter.wanted[i] === 1; }
+
+  // What an operation was, without who did it and when.
+  told(i) {
+    const { length, how, task, hows } = this.data;
     const subject = task[i] >= 0 ? ` of task ${task[i]}` : "";
     const ending = how[i] === 3 && this.familyOf(i) === "dequeue" ? "found empty" : hows[how[i]];
-    return `${lanes[lane[i]].name}: ${this.kindOf(i)}${subject}, ${ending}; at ${moment(start[i] / 1e6)}` +
-      (how[i] === 0 ? "" : `, took ${span(length[i] / 1e6)}`);
+    return `${this.kindOf(i)}${subject}, ${ending}${how[i] === 0 ? "" : `, took ${span(length[i] / 1e6)}`}`;
+  }
+
+  describe(i) {
+    const { start, lane, lanes } = this.data;
+    return `${lanes[lane[i]].name} at ${moment(start[i] / 1e6)}: ${this.told(i)}`;
   }
 
   describeFault(fault) {
@@ -88,6 +98,7 @@ class TimelineView extends TimelineDrawing {
     let best = -1;
     for (const i of this.byLane[lane]) {
       if (start[i] > t * 1e6 + slack) break;
+      if (!this.isWanted(i)) continue;
       if (start[i] + length[i] >= t * 1e6 - slack && (best < 0 || length[i] <= length[best])) best = i;
     }
     if (best >= 0) return [this.describe(best), best];
@@ -111,18 +122,32 @@ class TimelineView extends TimelineDrawing {
   }
 
   jump(direction) {
-    const marks = this.data.findings;
-    if (!marks.length) return;
-    const here = this.jumped ?? (direction > 0 ? -Infinity : Infinity);
-    const next = direction > 0 ? marks.find((t) => t > here) ?? marks[0] : marks.findLast((t) => t < here) ?? marks.at(-1);
-    this.jumped = next;
+    const { selection } = this;
+    const stop = selection.next(direction);
+    if (!stop) return;
     const half = Math.min(0.5, this.axis.end / 4);
-    this.axis.set(next - half, next + half);
-    this.say(`finding ${marks.indexOf(next) + 1} of ${marks.length}, at ${moment(next)}`);
+    this.axis.set(stop.t - half, stop.t + half);
+    const task = stop.finding?.tasks[0] ?? null;
+    this.mark(task);
+    if (stop.finding) selection.choose(stop);
+    this.reveal(task, stop.t);
+    const place = stop.finding?.stories[0]?.place;
+    this.say(`finding ${selection.inTime.indexOf(stop) + 1} of ${selection.inTime.length}, at ${moment(stop.t)}` +
+      (stop.finding ? `: ${stop.cluster.anomaly}, ${task === null ? stop.finding.summary : `task ${task}`}${place ? `; ${place}` : ""}` : ", which is not listed on this page"));
+  }
+
+  // Scroll to the lane that a task was last worked on in before a moment.
+  reveal(task, t) {
+    let last = -1;
+    this.data.task.forEach((each, i) => { if (each === task && each >= 0 && this.data.start[i] <= t * 1e6) last = i; });
+    if (last < 0) return;
+    const lane = this.data.lane[last];
+    const y = this.y(lane);
+    if (y < HEAD || y + this.laneHeight > this.height) this.view.scrollTop = lane * this.laneHeight - (this.height - HEAD) / 2;
   }
 
   step(direction) {
-    const list = this.byLane[this.lane] || [];
+    const list = (this.byLane[this.lane] || []).filter((i) => this.isWanted(i));
     const position = list.indexOf(this.cursor);
     const inView = list.findIndex((i) => (this.data.start[i] + this.data.length[i]) / 1e6 >= this.axis.min);
     const next = list[position < 0 ? Math.max(inView, 0) : Math.min(Math.max(position + direction, 0), list.length - 1)];

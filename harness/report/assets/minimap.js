@@ -1,0 +1,64 @@
+// The whole run in one strip: how busy it was, its faults and findings, and the stretch that is in view.
+
+class Minimap {
+  constructor(result, axis, colors) {
+    Object.assign(this, { result, axis, colors });
+    this.canvas = h("canvas.minimap", { "aria-hidden": "true", title: "The whole run: drag to move what is in view" });
+    this.busy = this.count();
+    new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.canvas);
+    axis.listen(() => this.draw());
+    onScheme(() => this.draw());
+    const move = (event) => {
+      const t = ((event.offsetX - GUTTER) / (this.canvas.clientWidth - GUTTER - RIGHT)) * axis.end;
+      const half = (axis.max - axis.min) / 2;
+      axis.set(t - half, t + half);
+    };
+    this.canvas.addEventListener("pointerdown", (event) => { this.canvas.setPointerCapture(event.pointerId); move(event); });
+    this.canvas.addEventListener("pointermove", (event) => { if (event.buttons) move(event); });
+  }
+
+  // Operations begun in each of 200 parts of the run, those that are not drawn singly too.
+  count() {
+    const { start, bins, omitted, end } = this.result.timeline;
+    const busy = new Array(200).fill(0);
+    for (const us of start) busy[Math.min(199, Math.floor((us / 1e6 / this.axis.end) * 200))] += 1;
+    for (const lane of omitted) {
+      lane.forEach((count, bin) => { busy[Math.min(199, Math.floor(((((bin + 0.5) / bins) * end) / this.axis.end) * 200))] += count; });
+    }
+    return busy;
+  }
+
+  draw() {
+    const { canvas, axis, result } = this;
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+    if (!width) return;
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    const c = canvas.getContext("2d");
+    c.scale(ratio, ratio);
+    const room = width - GUTTER - RIGHT;
+    const x = (t) => GUTTER + (t / axis.end) * room;
+    c.fillStyle = style("--quiet");
+    c.font = `11px ${style("--sans")}`;
+    c.textBaseline = "middle";
+    c.fillText("whole run", 8, height / 2);
+    const most = Math.max(1, ...this.busy);
+    c.globalAlpha = 0.5;
+    this.busy.forEach((count, i) => {
+      const tall = (count / most) * (height - 8);
+      c.fillRect(GUTTER + (i / 200) * room, height - tall, room / 200, tall);
+    });
+    for (const fault of result.faults) {
+      c.globalAlpha = 0.3;
+      c.fillStyle = fault.color;
+      c.fillRect(x(fault.start), 0, Math.max(x(fault.end ?? axis.end) - x(fault.start), 2), height);
+    }
+    c.globalAlpha = 1;
+    c.fillStyle = style("--bad");
+    for (const t of result.timeline.findings) c.fillRect(x(t) - 1, 0, 2, 7);
+    c.strokeStyle = style("--accent");
+    c.lineWidth = 2;
+    c.strokeRect(x(axis.min) + 1, 1, Math.max(x(axis.max) - x(axis.min) - 2, 3), height - 2);
+  }
+}
