@@ -21,6 +21,7 @@ from harness.report.page import asset, document
 from harness.report.result import Result
 from harness.report.terminal import STANDINGS
 from harness.report.text import duration_ms, number, one_line
+from harness.report.trend import cells, matrix_html, plain_name, trend_html
 
 RUNS_SHOWN = 200
 #: Another run holds the lock for milliseconds; who waits this long waits for something broken.
@@ -117,20 +118,36 @@ def write_index(reports: Path) -> Path:
         runs, torn = read_runs(reports / "runs.jsonl")
     note = f"<p>{number(torn)} lines of runs.jsonl could not be read.</p>" if torn else ""
     rows = "".join(_rows(run, reports) for run in runs)
-    body = asset("index.html").replace("{{note}}", note).replace("{{rows}}", rows)
+
+    def link(run: str, label: str) -> str:
+        return _link(reports, run, label)
+
+    found = cells(runs)
+    parts = {
+        "{{note}}": note,
+        "{{matrix}}": matrix_html(found, link),
+        "{{trend}}": trend_html(found, link),
+        "{{rows}}": rows,
+    }
+    body = re.sub("|".join(map(re.escape, parts)), lambda match: parts[match[0]], asset("index.html"))
     page = document(title="huey-harness: runs", body=body, styles=[asset("page.css")], scripts=[])
     path = reports / "index.html"
     write_whole(path, page.encode())
     return path
 
 
+def _link(reports: Path, run: str, label: str) -> str:
+    """`label` (escaped HTML) as a link, if `run` is a plain name of a folder that is still there."""
+    if plain_name(run) and (reports / run / "report.html").is_file():
+        return f'<a href="{quote(run)}/report.html">{label}</a>'
+    return label
+
+
 def _rows(run: Mapping[str, Any], reports: Path) -> str:
     results = [result for result in run["results"] if isinstance(result, dict)]
     name = one_line(run.get("run", "?"), 120)
     label = html.escape(one_line(run.get("time", ""), 40)[:16].replace("T", " "))
-    # Only a plain name of a folder that is still there becomes a link.
-    if re.fullmatch(r"[\w.:+-]+", name) and (reports / name / "report.html").is_file():
-        label = f'<a href="{quote(name)}/report.html">{label}</a>'
+    label = _link(reports, name, label)
     span = max(1, len(results))
     head = (
         f'<th scope="rowgroup" rowspan="{span}">{label}<br><span class="quiet">{html.escape(name)}<br>'

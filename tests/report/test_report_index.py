@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.protocols import DeadlineExceeded, HarnessError
 from harness.report import index
 from harness.report.index import RUNS_SHOWN, read_runs, record_run, write_index
 from harness.report.result import Result
+from harness.report.trend import cells
 
 from .conftest import EVIL
 from .test_report_terminal import lost, result
@@ -149,3 +151,32 @@ def test_a_lock_that_is_never_free_is_named(reports: Path, monkeypatch: pytest.M
         fcntl.flock(holder, fcntl.LOCK_EX)
         with pytest.raises(DeadlineExceeded, match=r"lock on .*runs\.jsonl"):
             record_run(reports, run, results())
+
+
+def line(run: str, standing: str, recovery: float | None = None, **counts: int) -> str:
+    one = {"scenario": "steady", "backend": "cluster", "standing": standing, "counts": counts}
+    versions = {"server": "valkey 9.1.2", "huey": "3.5.4"}
+    return json.dumps({"run": run, "versions": versions, "results": [{**one, "recovery_ms_max": recovery}]})
+
+
+def test_a_cell_tells_its_changes_and_since_when_it_is_bad(reports: Path) -> None:
+    reports.mkdir()
+    standings = ("valid", "invalid", "valid", "unknown", "invalid")
+    lines = [line(f"run-{i}", standing, 100.0 * i, lost=i) for i, standing in enumerate(standings)]
+    (reports / "runs.jsonl").write_text("\n".join(lines) + "\n")
+    (cell,) = cells(read_runs(reports / "runs.jsonl")[0])
+    assert (cell.server, cell.huey, cell.changes) == ("valkey 9.1.2", "3.5.4", 4)
+    assert cell.first_bad is not None and cell.first_bad.run == "run-3"
+    page = write_index(reports).read_text()
+    assert "4 of 4" in page and "0 ms to 400 ms" in page and "0 to 4" in page
+    trend = page.split("The trend", 1)[1].split("The runs", 1)[0]
+    assert re.findall(r'title="run-\d: (\w+)"', trend) == list(standings)
+
+
+def test_servers_and_hueys_are_columns_of_the_matrix(reports: Path) -> None:
+    reports.mkdir()
+    other = line("run-1", "limits").replace("valkey 9.1.2", "redis 7.2")
+    (reports / "runs.jsonl").write_text(line("run-0", "valid") + "\n" + other + "\n")
+    matrix = write_index(reports).read_text().split("matrix", 1)[1].split("</table>", 1)[0]
+    assert matrix.count('scope="col"') == 1 + 2 and matrix.count('scope="row"') == 1
+    assert "✔ valid" in matrix and "≈ known limits" in matrix
