@@ -20,7 +20,7 @@ from harness.report.result import Broken
 from harness.report.terminal import header_lines
 from harness.report.text import one_line, told
 from harness.scenario_file import load, shipped_folder
-from harness.scenario_file.find import SUFFIXES
+from harness.scenario_file.files import SUFFIXES
 from harness.session import Options, Session, all_backends, scenarios_in_file
 from harness.workers import Controller, given_to_worker, send_results, several_workers
 
