@@ -14,6 +14,11 @@ from harness.topologies.description import needs_tls
 from harness.topologies.server import WithoutTls
 
 
+def exchanged(topology: Topology) -> bool:
+    """Whether any of its servers is another one by now than it was started with."""
+    return any(node.spec.server is not None for node in topology.nodes.values())
+
+
 class Pool:
     """Holds one topology, on a runtime of its own, until another is asked for."""
 
@@ -29,7 +34,7 @@ class Pool:
 
     def get(self, kind: str, spec: TopologySpec) -> tuple[Runtime, Topology]:
         """A topology of that kind, ready and empty. Raises HarnessError, Unavailable."""
-        if self._held is not None and self._key == (kind, spec):
+        if self._held is not None and self._key == (kind, spec) and not exchanged(self._held[1]):
             try:
                 self._held[1].reset()
                 return self._held
@@ -46,9 +51,9 @@ class Pool:
         """
         if self._tls_server is None or not needs_tls(kind, spec):
             try:
-                return self._start(kind, spec, self._server)
+                return self._start(kind, spec, spec.server or self._server)
             except WithoutTls:
-                if self._server != DEFAULT:
+                if (spec.server or self._server) != DEFAULT:
                     raise
                 self._tls_server = find_tls_server()
         return self._start(kind, spec, *self._tls_server)

@@ -65,6 +65,8 @@ class NodeSpec:
     mounts: tuple[Path, ...] = ()
     #: Run the program `python` in this interpreter, instead of the one that the runtime was given.
     python: Path | None = None
+    #: Run the program `server` as this one of `--huey-server`'s, instead of the one that the runtime was given.
+    server: str | None = None
     #: The TCP port that the program serves, if any. On the loopback runtime it is made unique by the address.
     port: int | None = None
     #: Whether packets that are for others pass through it: it is to be a `Runtime.detour`.
@@ -170,6 +172,11 @@ class Runtime(Protocol):
 
     def node(self, spec: NodeSpec) -> Node:
         """Make a node, not yet started."""
+
+    def exchange_server(self, node: Node, server: str) -> str:
+        """From its next start on, a node of the program `server` runs that one of `--huey-server`'s; what that says of
+        itself, e.g. `valkey 9.1.2`. Its spec says so at once. Raises Unavailable where this machine does not have it.
+        """
 
     def cut(self, source: Node, target: Node) -> None:
         """Drop every packet from `source` to `target`, in that direction only. Cutting twice is no error."""

@@ -256,6 +256,10 @@ class Consumers(Model):
     )
 
 
+#: Servers as `--huey-server` names them.
+ServerName = Literal["valkey-9", "valkey-8", "redis-8", "redis-7.4", "redis-7.0", "redis-6.2"]
+
+
 class TopologySpec(Model):
     """Sizes and settings of the servers; what a topology does not have, it ignores."""
 
@@ -281,6 +285,9 @@ class TopologySpec(Model):
     )
     disk: Literal["memory", "block"] = Field(
         default="memory", description="what that is: a file system in memory, or one on a disk, which a fault can fail"
+    )
+    server: ServerName | None = Field(
+        default=None, description="what the servers are, whatever --huey-server says: where the scenario is about that"
     )
     settings: dict[str, str | int] = Field(default_factory=dict, description="lines of the servers' configuration")
 

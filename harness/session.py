@@ -114,7 +114,7 @@ class Session:
             backend,
             self.seed,
             runtime=self.runtime,
-            server=self.options.server,
+            server=scenario.topology.server or self.options.server,
             scale=self.options.scale,
             version=version,
             requires=self._requires(backend, version, *packages(scenario)),

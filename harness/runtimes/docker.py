@@ -10,6 +10,7 @@ gate until the links that are cut have been cut in there as well, and then becom
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import ipaddress
 import os
@@ -152,6 +153,8 @@ class DockerNode:
         self._container: DockerContainer | None = None
         self._sent: set[int] = set()
         self._removed = False
+        #: Whether the container is not as the spec says any more.
+        self._outdated = False
 
     def start(self) -> None:
         """Run the program (again). Raises HarnessError when it runs already or its container does not start."""
@@ -173,6 +176,10 @@ class DockerNode:
                     raise HarnessError(
                         f"node {self.spec.name} cannot be started: {error}{self._after_failure()}"
                     ) from None
+
+    def make_anew(self) -> None:
+        """Its next start is that of another container, which is made then: its spec has changed."""
+        self._outdated = True
 
     def processes(self) -> tuple[int, ...]:
         """What descends from the program's main process, by the numbers of the namespace that all nodes share."""
@@ -263,6 +270,10 @@ class DockerNode:
             self._container.get_docker_client().client.close()
 
     def _start_container(self) -> None:
+        if self._container is not None and self._outdated:
+            self._container.stop()  # which removes it; name and address are free
+            self._container = None
+        self._outdated = False
         if self._container is not None:
             self._container.get_wrapped_container().start()
             return
@@ -365,7 +376,9 @@ class DockerRuntime:
         """What the server in the image says of itself."""
         if self._version is None:
             with engine.telling("the server's version cannot be asked for"):
-                self._version = self._images.version_in(self._server, self._output_of)
+                self._version = self._images.version_in(
+                    self._server, lambda command: self._output_of(command, self._server.reference)
+                )
         return self._version
 
     def node(self, spec: NodeSpec) -> DockerNode:
@@ -375,6 +388,14 @@ class DockerRuntime:
             node = DockerNode(self, spec, str(self._subnet[spec.index]))
             self._nodes[spec.name] = node
         return node
+
+    def exchange_server(self, node: Node, server: str) -> str:
+        """From its next start on, that node is a container of that server's image. Raises Unavailable, UnknownName."""
+        own = self._nodes[node.spec.name]
+        own.spec = dataclasses.replace(own.spec, server=server)
+        own.make_anew()
+        image = self._images.server(server)
+        return self._images.version_in(image, lambda command: self._output_of(command, image.reference))
 
     def cut(self, source: Node, target: Node) -> None:
         """Drop what arrives at `target` from `source`. A container that never ran is cut when it starts."""
@@ -524,7 +545,8 @@ class DockerRuntime:
         reference, shared = self._agent_image, images.system_mounts()
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         if spec.program == "server":
-            reference, command, shared, inherited = self._server.reference, [self._server.program], [], {}
+            image = self._server if spec.server is None else self._images.server(spec.server)
+            reference, command, shared, inherited = image.reference, [image.program], [], {}
         elif spec.program == "postgres":
             folder = postgres.find_postgres()
             command, shared = self._postgres_for(spec, folder), [*shared, *images.mounts_of(folder.parent)]
@@ -753,10 +775,10 @@ class DockerRuntime:
         container.image = image
         return container
 
-    def _output_of(self, command: list[str]) -> str:
-        """What a command prints in a container of the server's image."""
+    def _output_of(self, command: list[str], reference: str) -> str:
+        """What a command prints in a container of that image."""
         container = self._container(
-            self._server.reference,
+            reference,
             name=".version",
             mounts=[],
             entrypoint=command[:1],

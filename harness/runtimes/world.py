@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -195,6 +196,10 @@ class WorldNode:
             log=str(self.log_path),
         )
 
+    def run_with(self, argv: list[str]) -> None:
+        """What it runs from its next start on."""
+        self._argv = argv
+
     def processes(self) -> tuple[int, ...]:
         """What descends from the program's main process and lives, by the numbers that it has in the node."""
         return tuple(self._ask("processes")["processes"])
@@ -317,6 +322,14 @@ class WorldRuntime:
         self._nodes[spec.index] = node
         return node
 
+    def exchange_server(self, node: Node, server: str) -> str:
+        """From its next start on, that node runs the server of that name. Raises Unavailable, UnknownName."""
+        own = self._nodes[node.spec.index]
+        own.spec = dataclasses.replace(own.spec, server=server)
+        command = self._command(own.spec)
+        own.run_with([*command, *own.spec.args])
+        return servers.server_version(Path(command[0]))
+
     def small_disk(self, folder: Path, size_mb: int) -> None:
         """Make an empty folder a file system of its own of that size. Raises Unavailable."""
         small_disk.make(folder, size_mb)
@@ -335,6 +348,8 @@ class WorldRuntime:
             return [*postgres.as_other_number(), *postgres.launch(postgres.find_postgres())]
         if spec.program == "python" and spec.python is not None:
             return [str(spec.python)]
+        if spec.program == "server" and spec.server is not None:
+            return [str(servers.find_server(spec.server))]
         return [str(self._programs[spec.program])]
 
     def _forget(self, spec: NodeSpec) -> None:

@@ -17,7 +17,7 @@ HUEYS = {
     "folder": ("huey:SqliteHuey", "huey:FileHuey"),
 }
 #: One after the other, each until all agree again: 10 s, and 12 s in containers.
-TOO_LONG = frozenset({"rolling-restart-nodes"})
+TOO_LONG = frozenset({"rolling-restart-nodes", "rolling-upgrade-nodes"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Case:
         """For a person to choose it by."""
         where = (self.topology,) if self.topology != _first(self.kind, self.fields) else ()
         return "-".join((self.kind, *self.fields.values(), *where))
+
+    @property
+    def server(self) -> str:
+        """Which server it is tried on: what is to be upgraded is an older one."""
+        return "redis-7.0" if self.kind == "rolling-upgrade" else "valkey-9"
 
     @property
     def poisons(self) -> bool:
@@ -94,6 +99,8 @@ def _elsewhere() -> Iterator[Case]:
             yield Case(kind, topology, {"target": "primary-of-queue"})
     for kind in ("failover", "flush", "lost-tail", "restart-empty", "torn-aof"):
         yield Case(kind, "sentinel", {"target": "primary-of-queue"})
+    for topology in ("sentinel", "standalone"):
+        yield Case("rolling-upgrade", topology, {"target": "nodes"})
     yield Case("reset", "postgres", {"target": "primary-of-queue"})
     yield Case("hold-lock", "folder", {"target": "storage"})
 

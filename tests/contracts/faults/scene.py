@@ -19,10 +19,12 @@ from harness.faults.asking import Question
 from harness.faults.child import children
 from harness.faults.reset import ResetSpec
 from harness.faults.toxic import ToxicSpec, links_of
+from harness.pool import exchanged
 from harness.protocols import HarnessError, Node, NodeSpec, Runtime, Topology
 from harness.proxies import Proxies
 from harness.runtimes.choose import open_runtime
 from harness.runtimes.engine import docker_available
+from harness.runtimes.servers import DEFAULT
 from harness.scenario import TopologySpec, Trigger
 from harness.topologies import TOPOLOGIES
 from harness.topologies.server import wait_for
@@ -134,15 +136,15 @@ class Places:
 
     def __init__(self) -> None:
         self._runtimes: list[Runtime] = []
-        self._scenes: dict[tuple[str, str], Scene] = {}
+        self._scenes: dict[tuple[str, str, str], Scene] = {}
         self._proxies: list[Proxies] = []
 
-    def scene(self, runtime: str, topology: str) -> Scene:
+    def scene(self, runtime: str, topology: str, server: str = DEFAULT) -> Scene:
         """One that is healthy and empty. Skips where this machine cannot have it."""
         if runtime == "docker" and (missing := docker_available()) is not None:
             pytest.skip(missing)
-        where = (runtime, topology)
-        if where not in self._scenes:
+        where = (runtime, topology, server)
+        if where not in self._scenes or exchanged(self._scenes[where].topology):
             self._scenes[where] = self._make(*where)
         scene = self._scenes[where]
         scene.topology.reset()
@@ -156,15 +158,15 @@ class Places:
     def poisoned(self, runtime: str, topology: str) -> Scene:
         """The same, with proxies on all links that a fault may poison, from now on."""
         scene = self.scene(runtime, topology)
-        if self._scenes[runtime, topology].poisons is None:
+        if self._scenes[runtime, topology, DEFAULT].poisons is None:
             links = links_of([any_toxic("clients"), any_toxic("nodes"), any_toxic("clients", "sentinel")], scene)
             self._proxies.append(Proxies(scene.runtime, links).__enter__())
             scene.topology.wait_ready(20)
-            self._scenes[runtime, topology] = dataclasses.replace(scene, poisons=self._proxies[-1])
-        return dataclasses.replace(scene, poisons=self._scenes[runtime, topology].poisons)
+            self._scenes[runtime, topology, DEFAULT] = dataclasses.replace(scene, poisons=self._proxies[-1])
+        return dataclasses.replace(scene, poisons=self._scenes[runtime, topology, DEFAULT].poisons)
 
-    def _make(self, name: str, kind: str) -> Scene:
-        runtime = open_runtime(name, "valkey-9")
+    def _make(self, name: str, kind: str, server: str) -> Scene:
+        runtime = open_runtime(name, server)
         self._runtimes.append(runtime)
         # Disks of their own, where there can be such: some faults fill them or fail them, to others they are like any.
         disk_mb = 16 if "small-disks" in runtime.capabilities else None

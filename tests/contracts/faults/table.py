@@ -74,7 +74,10 @@ def _measured(places: Places, runtime: str, case: Case) -> dict[str, Any]:
     began = time.monotonic()
     try:
         while len(inject) < ROUNDS and (not inject or time.monotonic() - began < ENOUGH_S):
-            scene = (places.poisoned if case.poisons else places.scene)(runtime, case.topology)
+            if case.poisons:
+                scene = places.poisoned(runtime, case.topology)
+            else:
+                scene = places.scene(runtime, case.topology, case.server)
             missing = FAULTS.get(case.kind).spec.needs - scene.runtime.capabilities
             if missing:
                 return {"skipped": f"no {', '.join(sorted(missing))}"}
