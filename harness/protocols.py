@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -212,6 +213,9 @@ class Runtime(Protocol):
     def limit_memory(self, node: Node, size: int | None) -> bool:
         """Let all of a node have so many bytes of memory at most; None = as much as it likes. False where it has more
         than that already, and the kernel does not take it away."""
+
+    def crowded(self, node: Node) -> AbstractContextManager[None]:
+        """While it lasts, somebody else shares the node's memory and asks for more; the kernel ends others first."""
 
     def usage(self, node: Node) -> Usage:
         """What the kernel counts for a node that runs. Raises HarnessError where it does not."""

@@ -15,13 +15,11 @@ from typing import ClassVar, Literal
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
-from harness.faults.targets import AGENT_ROLES, ONE_ROLES, is_agent
+from harness.faults.targets import AGENT_ROLES, ONE_ROLES
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
 LANDED_TIMEOUT_S = 8.0
-#: What a server is asked to keep, if it wants no memory by itself.
-_KEEP_BYTES = 1 << 20
 _PAUSE_S = 0.005
 
 
@@ -36,7 +34,7 @@ class OomKillSpec(FaultSpec):
     needs: ClassVar = frozenset({"memory-limits"})
     ends: ClassVar = True
     color: ClassVar = "#78281f"
-    takes_time: ClassVar = f"It has landed when the node has asked for memory once more. {SERVERS_TAKE}"
+    takes_time: ClassVar = f"The kernel ends it when somebody in its control group asks for memory. {SERVERS_TAKE}"
 
     def why_not(self, topology: str, huey: str) -> str | None:
         """A server that is many processes does not end when one of them does."""
@@ -50,18 +48,18 @@ class OomKillInjection(OneProcess):
 
     def __init__(self, scene: Scene, node: Node) -> None:
         super().__init__(scene, node, *classes_of(scene, node, "worker-crash", "node-crash"))
-        self._probe = f"{scene.queue_key}.probe"
 
     def inject(self) -> str:
-        """Limit it to what it has, until it asks for more; see the kernel say that it has ended it."""
+        """Limit it to what it has, and have somebody ask for more; see the kernel say that it has ended it."""
         self.must_be_up()
         used, kills = self.scene.runtime.usage(self.node), self.scene.runtime.oom_kills(self.node)
         deadline = time.monotonic() + LANDED_TIMEOUT_S
-        while self.node.state() is not NodeState.EXITED:
-            if time.monotonic() > deadline:
-                raise DeadlineExceeded(f"waited {LANDED_TIMEOUT_S:g} s for {self.name} to ask for more memory")
-            self._squeeze()
-            time.sleep(_PAUSE_S)
+        self._leave_no_room()
+        with self.scene.runtime.crowded(self.node):
+            while self.node.state() is not NodeState.EXITED:
+                if time.monotonic() > deadline:
+                    raise DeadlineExceeded(f"waited {LANDED_TIMEOUT_S:g} s for the kernel to end {self.name}")
+                time.sleep(_PAUSE_S)
         status = self.node.exit_status()
         if status != -signal.SIGKILL:
             raise HarnessError(f"{self.name} ended with exit status {status}, and not by the kernel's SIGKILL")
@@ -71,16 +69,11 @@ class OomKillInjection(OneProcess):
             time.sleep(_PAUSE_S)
         return f"{self.name}: might have no more than its {used.memory_bytes:,} bytes; the kernel says oom_kill"
 
-    def _squeeze(self) -> None:
-        """Leave it no room, as far as the kernel lets us; have a server ask for more."""
-        try:
-            # Where nothing is taken away, what it has is the least.
-            if not self.scene.runtime.limit_memory(self.node, 0):
-                self.scene.runtime.limit_memory(self.node, self.scene.runtime.usage(self.node).memory_bytes)
-            if not is_agent(self.name, self.scene):
-                self.scene.topology.ask(self.node, "APPEND", self._probe, "x" * _KEEP_BYTES)
-        except HarnessError:
-            pass  # it has ended, or refuses: the next look tells
+    def _leave_no_room(self) -> None:
+        """Let it have what it has, at most."""
+        if not self.scene.runtime.limit_memory(self.node, 0):
+            # Nothing is taken away there.
+            self.scene.runtime.limit_memory(self.node, self.scene.runtime.usage(self.node).memory_bytes)
 
     def undo(self) -> None:
         """Take the limit away, and start it again."""
@@ -88,12 +81,8 @@ class OomKillInjection(OneProcess):
         super().undo()
 
     def healed(self) -> str:
-        """See it work again, with nothing of ours left in it."""
-        proof = super().healed()
-        if not is_agent(self.name, self.scene):
-            primary = self.scene.topology.primary_of(self.scene.queue_key)
-            self.scene.topology.ask(primary, "DEL", self._probe)
-        return f"{proof}; without a limit"
+        """See it work again."""
+        return f"{super().healed()}; without a limit"
 
 
 class OomKill:

@@ -2,9 +2,10 @@
 
 Of a server the kernel does it, as it does when a disk meets an error (ext4(5), errors=remount-ro: the default of some
 distributions). No open file helps: the append-only file cannot be written (EROFS), which is an error like any other to
-the server (aof.c, flushAppendOnlyFile), so that it refuses writes (MISCONF) as with a full disk. Unlike there, nothing
-but a new mount ends it, and for that the server must end: what was in the page cache alone is lost then. With
-`appendfsync everysec` that is what was acknowledged in the last second before the error.
+the server (aof.c, flushAppendOnlyFile): it refuses writes (MISCONF), as with a full disk; or ends, where it is to write
+all down before it acknowledges (`appendfsync always`). Unlike with a full disk, nothing but a new mount ends it, and
+for that the server must end: what was in the page cache alone is lost then. With `appendfsync everysec` that is what
+was acknowledged in the last second before the error.
 
 A folder is remounted, as an operator would do it. Linux allows that while nobody has a file open to write (mount(2),
 EBUSY): of FileHuey's clients nobody has for a moment; SQLite's have, for as long as they live.
@@ -24,7 +25,7 @@ from harness.faults.disk_full import PROBE_BYTES, Disk, wait
 from harness.faults.process import OneProcess, classes_of
 from harness.faults.restart_empty import DATA_FILES
 from harness.faults.targets import READY_TIMEOUT_S, one
-from harness.protocols import DeadlineExceeded, HarnessError, Node
+from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.runtimes import block_disk
 from harness.scenario import FaultSpec
 
@@ -93,7 +94,7 @@ class ServersDiskInjection(OneProcess):
                     os.close(file)
 
     def _refused(self) -> str:
-        """What it says to a write of ours, which has to be written to the file; empty, if it takes it."""
+        """What becomes of a write of ours, which has to be written to the file; empty, if it takes it."""
         try:
             self.scene.topology.ask(self.node, "SET", self._probe, "x" * PROBE_BYTES, "EX", PROBE_EXPIRES_S)
         except HarnessError as error:
@@ -101,6 +102,8 @@ class ServersDiskInjection(OneProcess):
                 return (
                     "it refuses a write of ours (MISCONF), and a file of ours beside its own cannot be written (EROFS)"
                 )
+            if self.node.state() is NodeState.EXITED:
+                return f"it has ended over it, exit status {self.node.exit_status()}"
             raise
         return ""
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +28,17 @@ _LIMITS = {("cpu", 1): "cpu.cfs_quota_us", ("cpu", 2): "cpu.max"} | {
     ("memory", 1): "memory.limit_in_bytes",
     ("memory", 2): "memory.max",
 }
+
+#: Whom the kernel never ends for want of memory: proc(5), oom_score_adj.
+_CROWD = """
+import os, sys
+open("/proc/self/oom_score_adj", "w").write("-1000")
+open(sys.argv[1] + "/cgroup.procs", "w").write(str(os.getpid()))
+kept = []
+while len(kept) < 64:
+    kept.append(bytearray(1 << 20))
+sys.stdin.read()
+"""
 
 
 class _Hierarchy(NamedTuple):
@@ -122,6 +136,20 @@ def usage(pid: int) -> Usage:
         return Usage(_cpu_s(pid), cpu.get("nr_throttled", 0), memory_bytes, kills.get("oom_kill", 0))
     except OSError as error:
         raise HarnessError(f"what process {pid} uses cannot be read: {error.strerror}: {error.filename}") from None
+
+
+@contextlib.contextmanager
+def crowded(group: Path) -> Iterator[None]:
+    """While it lasts, another process in that group asks for memory, and the kernel ends others before it: a limit is
+    met at once, also where those who are there want nothing by themselves just now."""
+    # Not by a fork of this process, which may have threads; isolated, since it needs nothing.
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _CROWD, str(group)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def oom_kills(group: Path) -> int:

@@ -488,6 +488,10 @@ class DockerRuntime:
         pid = self._host_pid(self._container_of(node))
         return not pid or cgroups.limit_memory(cgroups.group_of(pid, "memory"), size)
 
+    def crowded(self, node: Node) -> AbstractContextManager[None]:
+        """By a process of ours in the container's own control group."""
+        return cgroups.crowded(cgroups.group_of(self._host_pid(self._container_of(node)), "memory"))
+
     def usage(self, node: Node) -> Usage:
         """What the kernel counts for the container's control groups, and for its main process."""
         return cgroups.usage(self._host_pid(self._container_of(node)))

@@ -10,6 +10,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from harness.protocols import Exchange, HarnessError, Node, NodeSpec, Unavailable, Usage, Way
@@ -95,6 +96,10 @@ class LocalRuntime(WorldRuntime):
         """By a control group of the node's own. What it had before it was moved there counts elsewhere, so this is what
         it may have besides."""
         return cgroups.limit_memory(self._group(node, "memory"), size)
+
+    def crowded(self, node: Node) -> AbstractContextManager[None]:
+        """By a process of ours in the node's own control group."""
+        return cgroups.crowded(self._group(node, "memory"))
 
     def usage(self, node: Node) -> Usage:
         """What the kernel counts for the program's main process, and for its control groups."""

@@ -95,6 +95,10 @@ class LoopbackRuntime(WorldRuntime):
         """Raises Unavailable."""
         self._no_limits()
 
+    def crowded(self, node: Node) -> NoReturn:
+        """Raises Unavailable."""
+        self._no_limits()
+
     def usage(self, node: Node) -> NoReturn:
         """Raises Unavailable."""
         self._no_limits()
