@@ -15,11 +15,13 @@ from typing import ClassVar, Literal
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.at_once import at
 from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
-from harness.faults.targets import AGENT_ROLES, ONE_ROLES
+from harness.faults.targets import AGENT_ROLES, ONE_ROLES, is_agent
 from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
 from harness.scenario import FaultSpec
 
-LANDED_TIMEOUT_S = 8.0
+LANDED_TIMEOUT_S = 15.0
+#: What a server is asked to keep.
+_KEEP_BYTES = 1 << 20
 _PAUSE_S = 0.005
 
 
@@ -48,6 +50,7 @@ class OomKillInjection(OneProcess):
 
     def __init__(self, scene: Scene, node: Node) -> None:
         super().__init__(scene, node, *classes_of(scene, node, "worker-crash", "node-crash"))
+        self._probe = f"{scene.queue_key}.probe"
 
     def inject(self) -> str:
         """Limit it to what it has, and have somebody ask for more; see the kernel say that it has ended it."""
@@ -59,6 +62,7 @@ class OomKillInjection(OneProcess):
             while self.node.state() is not NodeState.EXITED:
                 if time.monotonic() > deadline:
                     raise DeadlineExceeded(f"waited {LANDED_TIMEOUT_S:g} s for the kernel to end {self.name}")
+                self._press()
                 time.sleep(_PAUSE_S)
         status = self.node.exit_status()
         if status != -signal.SIGKILL:
@@ -68,6 +72,15 @@ class OomKillInjection(OneProcess):
                 raise HarnessError(f"{self.name} was ended by SIGKILL, and the kernel says nothing of memory")
             time.sleep(_PAUSE_S)
         return f"{self.name}: might have no more than its {used.memory_bytes:,} bytes; the kernel says oom_kill"
+
+    def _press(self) -> None:
+        """Take what room there is again by now; have a server ask for some by itself."""
+        try:
+            self._leave_no_room()
+            if not is_agent(self.name, self.scene):
+                self.scene.topology.ask(self.node, "APPEND", self._probe, "x" * _KEEP_BYTES)
+        except HarnessError:
+            pass  # it has ended, or refuses: the next look tells
 
     def _leave_no_room(self) -> None:
         """Let it have what it has, at most."""
@@ -81,8 +94,12 @@ class OomKillInjection(OneProcess):
         super().undo()
 
     def healed(self) -> str:
-        """See it work again."""
-        return f"{super().healed()}; without a limit"
+        """See it work again, with nothing of ours left in it."""
+        proof = super().healed()
+        if not is_agent(self.name, self.scene):
+            primary = self.scene.topology.primary_of(self.scene.queue_key)
+            self.scene.topology.ask(primary, "DEL", self._probe)
+        return f"{proof}; without a limit"
 
 
 class OomKill:

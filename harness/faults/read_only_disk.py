@@ -25,7 +25,7 @@ from harness.faults.disk_full import PROBE_BYTES, Disk, wait
 from harness.faults.process import OneProcess, classes_of
 from harness.faults.restart_empty import DATA_FILES
 from harness.faults.targets import READY_TIMEOUT_S, one
-from harness.protocols import DeadlineExceeded, HarnessError, Node, NodeState
+from harness.protocols import DeadlineExceeded, HarnessError, Node
 from harness.runtimes import block_disk
 from harness.scenario import FaultSpec
 
@@ -102,9 +102,11 @@ class ServersDiskInjection(OneProcess):
                 return (
                     "it refuses a write of ours (MISCONF), and a file of ours beside its own cannot be written (EROFS)"
                 )
-            if self.node.state() is NodeState.EXITED:
-                return f"it has ended over it, exit status {self.node.exit_status()}"
-            raise
+            try:
+                # Who is about to end answers no more.
+                return f"it has ended over it, exit status {self.node.wait(1.0)}"
+            except DeadlineExceeded:
+                raise error from None
         return ""
 
     def undo(self) -> None:
