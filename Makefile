@@ -29,6 +29,7 @@ evidence: setup ## the long campaigns behind the tables of the docs (hours; resu
 	@.venv/bin/python -m tests.checkers.campaign
 	@.venv/bin/python -m harness.evidence_recorder
 	@.venv/bin/python -m harness.evidence_clean
+	@.venv/bin/python -m harness.evidence_workloads
 
 bench: setup ## speed, as ratios measured side by side, as JSON lines
 	@scripts/engine run .venv/bin/huey-harness bench

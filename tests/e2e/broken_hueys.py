@@ -11,13 +11,13 @@ import copy
 import itertools
 from typing import Any
 
-from huey import PriorityRedisHuey, group
+from huey import MemoryHuey, PriorityRedisHuey, group
 from huey.api import Result, ResultGroup
 
 EVERY = 10
 
 
-class _Counting(PriorityRedisHuey):  # type: ignore[misc]
+class _Nth:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._calls = itertools.count(1)
@@ -25,6 +25,14 @@ class _Counting(PriorityRedisHuey):  # type: ignore[misc]
     def nth(self, every: int = EVERY) -> bool:
         """Whether it is time to break the rule."""
         return next(self._calls) % every == 0
+
+
+class _Counting(_Nth, PriorityRedisHuey):  # type: ignore[misc]
+    pass
+
+
+class _InMemory(_Nth, MemoryHuey):  # type: ignore[misc]
+    """For what needs no server to be broken: a run of one process."""
 
 
 class KeepsNext(_Counting):
@@ -88,7 +96,7 @@ class DropsOthers(_Counting):
         return bool(super().is_revoked(task, timestamp, peek)) or self.nth()
 
 
-class ForgetsMembers(_Counting):
+class ForgetsMembers(_InMemory):
     """Enqueues all of a group but one."""
 
     def enqueue(self, task: Any) -> Any:
@@ -99,17 +107,19 @@ class ForgetsMembers(_Counting):
         return super().enqueue(task)
 
 
-class MixesPlaces(_Counting):
+class MixesPlaces(_InMemory):
     """Hands out a group's results in another order."""
 
     def enqueue(self, task: Any) -> Any:
+        # Where one was revoked, the place of another would be empty.
+        mixes = isinstance(task, group) and not any(self.is_revoked(one.id) for one in task.tasks) and self.nth(4)
         found = super().enqueue(task)
-        if isinstance(task, group) and self.nth(4):
+        if mixes:
             return ResultGroup([*list(found)[1:], next(iter(found))])
         return found
 
 
-class EmptiesPlaces(_Counting):
+class EmptiesPlaces(_InMemory):
     """Forgets what a task has returned."""
 
     def put_result(self, key: Any, data: Any) -> Any:

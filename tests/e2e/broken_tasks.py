@@ -12,8 +12,8 @@ import threading
 import time
 from typing import Any
 
-from huey import PriorityRedisHuey
-from huey.storage import PriorityRedisStorage
+from huey import MemoryHuey, PriorityRedisHuey
+from huey.storage import MemoryStorage, PriorityRedisStorage
 
 EVERY = 8
 
@@ -130,7 +130,7 @@ class Impatient(_Counting, PriorityRedisHuey):
 # ---------------------------------------------------------------- rates
 
 
-class LosesCount(_Counting, PriorityRedisStorage):
+class LosesCount(_Counting, MemoryStorage):
     """Begins to count anew."""
 
     def incr(self, key: Any, amount: int = 1) -> Any:
@@ -139,7 +139,7 @@ class LosesCount(_Counting, PriorityRedisStorage):
         return super().incr(key, amount)
 
 
-class KeepsCount(_Counting, PriorityRedisStorage):
+class KeepsCount(_Counting, MemoryStorage):
     """Goes on with the count of the window before, in every other one."""
 
     def delete_counter(self, key: Any) -> None:
@@ -147,14 +147,14 @@ class KeepsCount(_Counting, PriorityRedisStorage):
             super().delete_counter(key)
 
 
-class ComesBackAtOnce(_Counting, PriorityRedisHuey):
+class ComesBackAtOnce(_Counting, MemoryHuey):
     """Tries again at once what was over the limit."""
 
     def _requeue_task(self, task: Any, timestamp: Any, eta: Any = None) -> None:
         super()._requeue_task(task, timestamp, None if self.nth() else eta)
 
 
-class FailsForGood(_Counting, PriorityRedisHuey):
+class FailsForGood(_Counting, MemoryHuey):
     """Forgets that what was over the limit is to be tried again."""
 
     def rate_limit(self, *args: Any, retry: bool = True) -> Any:

@@ -24,7 +24,7 @@ BROKEN = {
     },
     "timeouts": {"NoHaste": "overran", "Impatient": "cut_short"},
 }
-SOUND = {"results": ("tests.e2e.broken_tasks:Notifies", "redis-priority", "redis-expire")}
+SOUND = {"results": ("tests.e2e.broken_tasks:Notifies", "redis-priority", "redis-expire"), "rate-limits": ("memory",)}
 
 
 @pytest.mark.cluster
