@@ -22,7 +22,7 @@ from tests.unit.test_plugin import collected, pytest_in
 SCENARIOS = {path.stem: load(path)[0] for path in find_scenarios(None)}
 #: What nobody needs a place for values for; and what takes one.
 OF_TASKS = {"expiry", "long", "periodic", "pipelines", "poison", "steady", "storms"}
-OF_VALUES = {"chords", "groups", "locks", "results", "retries", "revocation"}
+OF_VALUES = {"chords", "groups", "locks", "rate-limits", "results", "retries", "revocation"}
 OF_WORKERS = {
     *OF_TASKS,
     *OF_VALUES,
