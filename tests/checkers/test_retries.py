@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import Context
@@ -73,6 +73,7 @@ def run_of(retries: int, failures: int) -> list[Op]:
     return [*ops, Op(now, now + 1, "c", "complete", 1, outcome=outcome)]
 
 
+@settings(deadline=None)
 @given(retries=st.integers(0, 4), failures=st.integers(0, 5), data=st.data())
 def test_one_try_less_or_more_or_sooner_is_noticed(retries: int, failures: int, data: st.DataObject) -> None:
     ops = run_of(retries, failures)
