@@ -4,7 +4,7 @@ import dataclasses
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import Context
@@ -112,6 +112,7 @@ holds = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(holds, st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 3)), max_size=5))
 def test_as_a_slow_twin_has_it(held: list[tuple[int, int, int, int, int]], refused: list[tuple[int, int, int]]) -> None:
     ops, certain, possible = [], [], []

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.checkers import Context
@@ -151,6 +151,7 @@ def scenes(draw: st.DrawFn) -> list[Op]:
     return ops
 
 
+@settings(deadline=None)
 @given(scenes())
 def test_like_the_twin(ops: list[Op]) -> None:
     found = {(one.anomaly, one.tasks[0]) for one in check(build(ops), Context()).findings}
