@@ -21,6 +21,7 @@ from harness.benches.memory import delivery_memory
 from harness.benches.outages import delivery_consumer_kill, delivery_failover
 from harness.benches.side_by_side import porcupine
 from harness.benches.throughput import delivery_consumers, delivery_one_thread
+from harness.benches.unasked import plugin_unasked
 from harness.protocols import HarnessError
 
 BENCHES = (
@@ -39,6 +40,7 @@ BENCHES = (
     delivery_memory,
     delivery_failover,
     delivery_consumer_kill,
+    plugin_unasked,
     scenarios,
 )
 

@@ -15,8 +15,11 @@ Row = tuple[str, str]
 
 def print_lists(rooms: Sequence[str], out: TextIO) -> None:
     """Names, each with a line on what it is; several rooms under headings. Raises HarnessError."""
+    from harness.report.text import one_line
+
     for number, room in enumerate(rooms):
-        rows = list(ROOMS[room]())
+        # A scenario's question is anyone's text.
+        rows = [(one_line(name, 200), one_line(about, 600)) for name, about in ROOMS[room]()]
         if len(rooms) > 1:
             print(f"{chr(10) if number else ''}{room}:", file=out)
         indent = "  " if len(rooms) > 1 else ""

@@ -411,7 +411,10 @@ def _check_folder(folder: Path) -> None:
 def _stored_plans(folder: Path) -> list[Plan]:
     """The plans of a run's folder, or of one result's in it."""
     own = folder / "plan.json"
-    found = [own] if os.path.isfile(own) else sorted(folder.glob("*/*/plan.json"))[:PLANS_MAX]
+    # os.path takes any name at all for an answer.
+    found = [own] if os.path.isfile(own) else []
+    if not found and os.path.isdir(folder):
+        found = sorted(folder.glob("*/*/plan.json"))[:PLANS_MAX]
     if not found:
         raise HarnessError(
             f"--huey-replay: {str(folder)!r} is no folder of a run",

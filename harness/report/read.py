@@ -35,7 +35,7 @@ def result_folders(run: Path) -> list[Path]:
     """The `<scenario>/<backend>` folders of a run that hold anything of ours, sorted."""
     found = [
         folder
-        for folder in run.glob("*/*/")
+        for folder in (run.glob("*/*/") if os.path.isdir(run) else ())
         if any((folder / name).exists() for name in ("plan.json", "verdict.json", "history"))
     ]
     return sorted(found)

@@ -333,6 +333,24 @@ def test_doctor_without_a_package_that_a_runtime_needs(
     assert "docker     no: the package harness.runtimes.docker is missing" in ran.out
 
 
+def test_a_question_is_listed_as_text(run: Run, project: Path) -> None:
+    (project / "scenarios").mkdir()
+    asks = '"</script>\\e[31mred\\e]0;title\\a\\n::error::gotcha"'
+    (project / "scenarios" / "mine.yaml").write_text(GOOD.replace("What?", asks))
+    ran = run("list", "scenarios")
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("scenarios/mine.yaml::good ")]
+    assert line.split(None, 1)[1] == "</script>red]0;title ::error::gotcha"
+    assert not [line for line in ran.out.splitlines() if line.startswith("::")]
+
+
+def test_bench_of_the_plugin_measures_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.benches import unasked
+
+    monkeypatch.setattr(unasked, "ROUNDS", 1)
+    line = unasked.plugin_unasked()
+    assert 0 < line["cost_ms"] == line["cost_ms_max"]
+
+
 # ---------------------------------------------------------------- histories and reports
 
 
