@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import platform
 import re
 from collections.abc import Callable
@@ -15,6 +16,13 @@ from harness.protocols import HarnessError
 #: What the main job runs on unless told otherwise.
 _SERVER = "valkey-9"
 _PIP = "pip install 'huey-harness[chaos]'"
+#: What some scenarios, backends and options need besides: module, what for, and the command that gets it.
+_BESIDES = (
+    ("xdist", "-n 2, runs side by side", "pip install pytest-xdist"),
+    ("gevent", "scenarios whose workers are greenlets", "pip install 'huey-harness[greenlets]'"),
+    ("psycopg", "the backend postgres", "pip install 'psycopg[binary]'"),
+    ("cysqlite", "the backend cysqlite", "pip install cysqlite"),
+)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -36,6 +44,10 @@ def examine(out: TextIO) -> bool:
     server_here = _servers(out)
     print(f"  {'postgresql':<10} {_postgres()}", file=out)
     print(f"\nfaults of slow, torn and reset links:\n  {'toxiproxy':<10} {_toxiproxy()}", file=out)
+    print("\nbesides:", file=out)
+    for module, what, remedy in _BESIDES:
+        reason = None if importlib.util.find_spec(module) else f"needed for {what}\n→ {remedy}"
+        print(f"  {module:<10} {_answer(reason)}", file=out)
     links = None in runtimes.values()
     # Docker gets its server as an image; the local runtime needs the binary.
     server = server_here or runtimes["docker"] is None

@@ -324,6 +324,17 @@ def test_doctor_elsewhere(
     assert last == f"  → {remedy}" if remedy else not last.startswith("  → ")
 
 
+def test_doctor_names_what_gets_each_thing_that_only_some_need(
+    run: Run, machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.doctor.importlib.util.find_spec", lambda name: None)
+    ran = run("doctor")
+    assert ran.code == 0, "the main job needs none of them"
+    told = ran.out.partition("besides:\n")[2].splitlines()[:8]
+    assert [line.split()[0] for line in told[::2]] == ["xdist", "gevent", "psycopg", "cysqlite"]
+    assert all(line.strip().startswith("→ pip install ") for line in told[1::2])
+
+
 def test_doctor_without_a_package_that_a_runtime_needs(
     run: Run, machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
