@@ -95,7 +95,9 @@ class Session:
         self.seed = self.replays[0].seed if self.replays else _seed(options)
         own = Path("scenarios")
         self.available = [] if self.replays else self.locate(find_scenarios(own if own.is_dir() else None))
-        self.selected = select(options.scenarios, self.available) if options.scenarios else self.available
+        # A stored run is carried out again whole, whatever an ini file selects else.
+        chosen = bool(options.scenarios) and not self.replays
+        self.selected = select(options.scenarios, self.available) if chosen else self.available
         self.results: list[Result] = []
         #: Tests that failed without a result.
         self.broken: list[Broken] = []

@@ -15,8 +15,14 @@ REDIS = ("--huey-backend=redis", "--huey-runtime=local", "--huey-scale=0.2")
 
 def test_two_workers_share_a_seed_and_a_report(tmp_path: Path) -> None:
     names = ("steady", "worker-crash", "worker-pause")
-    job = run_job(tmp_path, *REDIS, "-n", "2", "--dist=worksteal", *(f"--huey-scenario={name}" for name in names))
+    summary = tmp_path / "summary.md"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    asked = [f"--huey-scenario={name}" for name in names]
+    job = run_job(tmp_path, *REDIS, "-n", "2", "--dist=worksteal", *asked, env=github)
     assert job.exit == 0, job.output
+    assert all(summary.read_text().count(f"\n| {name} | redis | ") == 1 for name in names)
+    assert job.output.count("::notice title=huey-harness%3A known limits::") == 1, "what a kill takes along"
+    assert "::error" not in job.output
     verdicts = job.verdicts()
     assert {scenario for scenario, _ in verdicts} == set(names)
     assert len({verdict["seed"] for verdict in verdicts.values()}) == 1

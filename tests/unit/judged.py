@@ -47,7 +47,7 @@ def run(self: Session, plan: Plan, tell: Listener) -> Result:
         raise HarnessError(f"nothing could be begun: {HOSTILE}", remedy="do that")
     folder = self._result_folder(plan)
     result = judged(plan.backend.name, scenario=plan.scenario.name)
-    (folder / "plan.json").write_text("{}")
+    (folder / "plan.json").write_text(plan.dumps())
     (folder / "verdict.json").write_text(json.dumps(result.verdict))
     tell("judging", 0, 0, 240, ())
     self.results.append(result)

@@ -175,6 +175,15 @@ def test_collect_only_runs_nothing(piped: Piped) -> None:
     assert "4 tests collected" in output and not (piped.folder / "reports").exists()
 
 
+def test_a_replay_is_collected_as_anything_else_is(piped: Piped) -> None:
+    piped("--huey-backend=memory,blackhole")
+    code, output = piped("--huey-replay=reports/latest", "--collect-only", "-q")
+    assert code == 0 and "replay::steady[blackhole]\nreplay::steady[memory]\n" in output
+    assert "2 tests collected" in output
+    _, output = piped("--huey-replay=reports/latest", "-k", "memory")
+    assert "collected 2 items / 1 deselected / 1 selected" in output and "1 passed, 1 deselected" in output
+
+
 def test_two_workers_tell_all_once(piped: Piped) -> None:
     summary = piped.folder / "summary.md"
     code, output = piped(
