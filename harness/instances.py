@@ -71,6 +71,7 @@ def _ask(runtime: Runtime, name: str, load: str | None) -> dict[str, Any]:
             program="python",
             args=("-m", "harness.backends.instance", str(question)),
             workdir=workdir,
+            env=os.environ,
         )
     )
     node.start()

@@ -267,11 +267,15 @@ class Stage:
                 program="python",
                 args=("-m", f"harness.agents.{program}", str(path)),
                 workdir=workdir,
-                env={"PYTHONUNBUFFERED": "1", **self._source(workdir)},
+                env={**self._environ(), "PYTHONUNBUFFERED": "1", **self._source(workdir)},
                 python=self._python,
                 mounts=(self._history, *self._topology.client_files),
             )
         )
+
+    def _environ(self) -> Mapping[str, str]:
+        """What an application may be set up by; nothing where there is none."""
+        return os.environ if self._plan.backend.template else {}
 
     def _source(self, workdir: Path) -> dict[str, str]:
         """What lets another interpreter find this package, and nothing of what is installed beside it."""
