@@ -131,7 +131,8 @@ def _waiting(fate: str, finding: Mapping[str, Any], faults: Sequence[Fault], nar
     struck = [by_index[i] for i in finding.get("faults") or () if i in by_index]
     if struck:
         whom = ", ".join(struck[0].struck) or struck[0].target
-        return f"{fate}; {strike(struck[0], whom)}"
+        told = strike(struck[0], whom)
+        return f"{fate}; {told.replace(' was ', ' were ', 1) if len(struck[0].struck) > 1 else told}"
     return f"{fate}, and no fault was near"
 
 

@@ -112,4 +112,5 @@ def _lines(path: Path) -> list[str] | None:
             data = stream.read(READ_BYTES)
     except OSError:
         return None
-    return printable(data.decode("utf-8", "replace")).splitlines()
+    text = printable(data.decode("utf-8", "replace"))
+    return text.removesuffix("\n").split("\n") if text else []

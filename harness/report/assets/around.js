@@ -23,7 +23,8 @@ const around = (result, timeline, t, wanted) => {
   return rows.sort((a, b) => a.t - b.t);
 };
 
-const SORTS = [["all", "all"], ["op", "operations"], ["fault", "faults"], ["role", "roles"], ["log", "logs"]];
+const SORTS = [["all", "all"], ["op", "operations", "operation"], ["fault", "faults", "event of a fault", "events of faults"],
+  ["role", "roles", "change of a role", "changes of roles"], ["log", "logs", "log line"]];
 
 // A panel that is filled when it is first opened; pages open on the moment of the finding.
 const aroundOf = (result, timeline, selection, finding, filter) => {
@@ -39,7 +40,10 @@ const aroundOf = (result, timeline, selection, finding, filter) => {
     const first = rows.findIndex((row) => row.t >= t);
     page ??= Math.floor(Math.max(0, (first < 0 ? rows.length - 1 : first) - PAGE_ROWS / 2) / PAGE_ROWS);
     page = Math.min(page, pages - 1);
-    const counts = SORTS.slice(1).map(([name, words]) => `${number(all.filter((row) => row.sort === name).length)} ${words}`);
+    const counts = SORTS.slice(1).map(([name, , one, many]) => {
+      const count = all.filter((row) => row.sort === name).length;
+      return count === 1 || !many ? plural(count, one) : `${number(count)} ${many}`;
+    });
     const body = rows.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS).map((row) =>
       h(`tr.around-${row.sort}${finding.tasks.includes(row.task) ? ".evidence" : ""}`, null,
         h("td.n", null, `${row.t < t ? "−" : "+"}${Math.abs(row.t - t).toFixed(3)}`), h("td.n", null, moment(row.t)),

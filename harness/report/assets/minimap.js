@@ -3,10 +3,13 @@
 class Minimap {
   constructor(result, axis, colors) {
     Object.assign(this, { result, axis, colors });
-    this.canvas = h("canvas.minimap", { "aria-hidden": "true", title: "The whole run: drag to move what is in view" });
+    this.canvas = h("canvas", { "aria-hidden": "true" });
+    // What is in view is a frame over the picture, which need not be drawn anew for it.
+    this.window = h("div.window");
+    this.node = h("div.minimap", { title: "The whole run: drag to move what is in view" }, this.canvas, this.window);
     this.busy = this.count();
     new ResizeObserver(() => requestAnimationFrame(() => this.draw())).observe(this.canvas);
-    axis.listen(() => this.draw());
+    axis.listen(() => this.place());
     onScheme(() => this.draw());
     const move = (event) => {
       const t = ((event.offsetX - GUTTER) / (this.canvas.clientWidth - GUTTER - RIGHT)) * axis.end;
@@ -26,6 +29,13 @@ class Minimap {
       lane.forEach((count, bin) => { busy[Math.min(199, Math.floor(((((bin + 0.5) / bins) * end) / this.axis.end) * 200))] += count; });
     }
     return busy;
+  }
+
+  place() {
+    const { axis } = this;
+    const room = this.canvas.clientWidth - GUTTER - RIGHT;
+    this.window.style.left = `${GUTTER + (axis.min / axis.end) * room}px`;
+    this.window.style.width = `${Math.max(((axis.max - axis.min) / axis.end) * room, 4)}px`;
   }
 
   draw() {
@@ -57,8 +67,6 @@ class Minimap {
     c.globalAlpha = 1;
     c.fillStyle = style("--bad");
     for (const t of result.timeline.findings) c.fillRect(x(t) - 1, 0, 2, 7);
-    c.strokeStyle = style("--accent");
-    c.lineWidth = 2;
-    c.strokeRect(x(axis.min) + 1, 1, Math.max(x(axis.max) - x(axis.min) - 2, 3), height - 2);
+    this.place();
   }
 }

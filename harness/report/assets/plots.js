@@ -32,8 +32,14 @@ class Plot {
     this.node = h("figure", null, h("figcaption", null, h("b", null, plot.title), ` ${plot.unit}`), this.holder);
     this.observer = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
     this.observer.observe(this.holder);
-    axis.listen(() => this.chart && this.chart.setScale("x", { min: axis.min, max: axis.max }));
+    axis.listen(() => this.follow());
+    // Who zooms in the timeline need not wait for plots that are out of sight.
+    new IntersectionObserver((entries) => { this.seen = entries.at(-1).isIntersecting; this.follow(); }).observe(this.holder);
     onScheme(() => { this.chart?.destroy(); this.chart = null; this.fit(); });
+  }
+
+  follow() {
+    if (this.chart && this.seen) this.chart.setScale("x", { min: this.axis.min, max: this.axis.max });
   }
 
   fit() {

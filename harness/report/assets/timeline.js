@@ -48,7 +48,7 @@ class TimelineView extends TimelineDrawing {
       ],
       h("span.quiet.hint", null, "drag to pan; click, then wheel to zoom; keys + − 0 n p ← →"));
     this.minimap = new Minimap(this.result, this.axis);
-    return h("div.timeline", null, tools, this.filter.node, this.legend(), this.minimap.canvas,
+    return h("div.timeline", null, tools, this.filter.node, this.legend(), this.minimap.node,
       h("div.frame", null, this.view, this.tip), this.status,
       this.data.cut && h("p.quiet", null, this.data.cut));
   }

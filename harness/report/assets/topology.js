@@ -58,11 +58,10 @@ const topologyOf = (result, axis) => {
   const changes = roleChanges(result);
   const marks = [...changes, ...result.faults.map((fault) => ({ t: fault.start, who: "nemesis", what: `${fault.kind} strikes ${fault.struck.join(", ") || fault.target}` }))].sort((a, b) => a.t - b.t);
   // It follows the timeline: what stands in the middle of the window.
-  let waiting = false;
+  let waiting = null;
   axis.listen(() => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => { waiting = false; draw(Math.min((axis.min + axis.max) / 2, result.timeline.end)); });
+    clearTimeout(waiting);
+    waiting = setTimeout(() => draw(Math.min((axis.min + axis.max) / 2, result.timeline.end)), 100);
   });
   draw(result.faults[0] ? Math.min((result.faults[0].start + (result.faults[0].end ?? result.timeline.end)) / 2, result.timeline.end) : 0);
   return h("div", null,
