@@ -238,6 +238,8 @@ class Member:
     role: str
     #: For a replica, its primary's name; for a primary of a cluster, its slots as `0-5460`.
     of: str = ""
+    #: How far (bytes) it has come in the stream of replication; None where that is not known. No part of its role.
+    offset: int | None = field(default=None, compare=False)
 
 
 class Topology(Protocol):

@@ -1,8 +1,7 @@
-"""Samples what changes over time beside the history: who has which role, and how far the workload has come."""
+"""Samples what changes over time beside the history: roles, replication, and how far the workload has come."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
@@ -18,11 +17,15 @@ SAMPLES_MAX = 100_000
 
 
 class Sampler:
-    """Writes `roles.jsonl` from a thread of its own, since a frozen server makes it wait. A context manager."""
+    """Writes `roles.jsonl` and `offsets.jsonl` from a thread of its own, since a frozen server makes it wait.
+
+    A context manager.
+    """
 
     def __init__(self, topology: Topology, folder: Path) -> None:
         self._topology = topology
         self._roles = folder / "roles.jsonl"
+        self._offsets = folder / "offsets.jsonl"
         self._progress = folder / "progress.jsonl"
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -43,16 +46,20 @@ class Sampler:
         last: object = None
         for _ in range(SAMPLES_MAX):
             try:
-                members = [dataclasses.asdict(member) for member in self._topology.members()]
+                seen = self._topology.members()
             except HarnessError:
-                members = []
+                seen = ()
+            members = [{"name": one.name, "role": one.role, "of": one.of} for one in seen]
+            offsets = {one.name: one.offset for one in seen if one.offset is not None}
             # Roles seldom change: a line where they do is all there is to know.
-            if members != last:
-                try:
+            try:
+                if members != last:
                     _append(self._roles, {"members": members})
-                except OSError:
-                    return  # a full disk: the run itself says so
-                last = members
+                if offsets:
+                    _append(self._offsets, {"offsets": offsets})
+            except OSError:
+                return  # a full disk: the run itself says so
+            last = members
             if self._stop.wait(INTERVAL_S):
                 return
 

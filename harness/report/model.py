@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from harness.report.clusters import clusters, findings_of, moments
 from harness.report.logs import clock_offset_s, timed
 from harness.report.promised import promised
 from harness.report.read import Stored, read_result, result_folders
+from harness.report.replication import behind
 from harness.report.result import backend_name
 from harness.report.series import EMPTY, build_series, series_of_progress
 from harness.report.shapes import Cluster, Fault, ResultModel, RunModel, Timeline
@@ -73,6 +75,8 @@ def build_result(stored: Stored, id: str, budget: int) -> ResultModel:
         near = [moments(finding, narrator) for finding in findings_of(verdict)]
         timeline = build_timeline(history, spans, faults, stored.roles, near, budget)
         series = build_series(history)
+        gaps = behind(stored.roles, stored.offsets, origin, series.interval_s, len(series.t))
+        series = dataclasses.replace(series, behind=gaps)
     elif stored.progress:
         series = series_of_progress(stored.progress)
     findings_s = [t for at in near if at for t in (round((max(at) - origin) / 1e9, 3),)]

@@ -27,6 +27,7 @@ class Stored:
     history: History | None
     roles: list[dict[str, Any]]
     progress: list[dict[str, Any]]
+    offsets: list[dict[str, Any]]
     logs: dict[str, list[str]]
     notes: tuple[str, ...]
 
@@ -55,6 +56,7 @@ def read_result(folder: Path) -> Stored:
         history=_history(folder / "history", notes),
         roles=list(_lines(folder / "samples" / "roles.jsonl", notes)),
         progress=list(_lines(folder / "samples" / "progress.jsonl", notes)),
+        offsets=list(_lines(folder / "samples" / "offsets.jsonl", notes)),
         logs=read_logs(folder / "logs"),
         notes=tuple(notes),
     )

@@ -152,6 +152,8 @@ class Series:
     held: list[float | None] = field(default_factory=list)
     #: (priority, p95) of the priorities that had the most tasks; none where there is but one.
     by_priority: tuple[tuple[float, list[float | None]], ...] = ()
+    #: (replica, bytes that it was behind the primary that it names), where that was sampled.
+    behind: tuple[tuple[str, list[float | None]], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from harness.topologies.server import (
     ca_file,
     check_links,
     make_servers,
+    replication_offset,
     restore_links,
     shell,
     wait_for,
@@ -158,14 +159,15 @@ class Cluster:
             try:
                 lines = _nodes(server)
                 mine = next(line for line in lines if "myself" in line[2])
+                offset = replication_offset(server.info("replication"))
             except (RedisError, StopIteration):
                 found.append(Member(server.name, "silent"))
                 continue
             if "master" in mine[2]:
-                found.append(Member(server.name, "primary", " ".join(mine[8:])))
+                found.append(Member(server.name, "primary", " ".join(mine[8:]), offset))
             else:
                 primary = next((self._by_address[_address(line)].name for line in lines if line[0] == mine[3]), "")
-                found.append(Member(server.name, "replica", primary))
+                found.append(Member(server.name, "replica", primary, offset))
         return tuple(found)
 
     def primary_of(self, key: str) -> Node:

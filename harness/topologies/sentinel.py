@@ -21,6 +21,7 @@ from harness.topologies.server import (
     ca_file,
     check_links,
     make_servers,
+    replication_offset,
     restore_links,
     shell,
     wait_for,
@@ -103,11 +104,12 @@ class Sentinel:
             except RedisError:
                 found.append(Member(server.name, "silent"))
                 continue
+            offset = replication_offset(info)
             if info.get("role") == "master":
-                found.append(Member(server.name, "primary"))
+                found.append(Member(server.name, "primary", offset=offset))
             else:
                 primary = self._by_address.get(info.get("master_host", ""))
-                found.append(Member(server.name, "replica", primary.name if primary else ""))
+                found.append(Member(server.name, "replica", primary.name if primary else "", offset))
         for server in self._sentinels:
             found.append(Member(server.name, "sentinel" if server.answers() else "silent"))
         return tuple(found)

@@ -147,6 +147,12 @@ def log_end(node: Node, lines: int = 12) -> str:
     return "\n".join("    " + line for line in text.splitlines()[-lines:])
 
 
+def replication_offset(info: Mapping[str, str]) -> int | None:
+    """How far (bytes) a server has come in the stream of replication, of its INFO replication."""
+    offset = info.get("slave_repl_offset" if info.get("role") == "slave" else "master_repl_offset", "")
+    return int(offset) if offset.isdigit() else None
+
+
 def ask(servers: Iterable[Server], node: Node, *command: str | int) -> Any:
     """The answer of the one of these servers that runs on that node. Raises HarnessError, silence included."""
     server = next(server for server in servers if server.node is node)

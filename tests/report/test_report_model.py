@@ -17,6 +17,7 @@ from harness.report.logs import CHARS_ALL, clock_offset_s, timed
 from harness.report.model import build, build_result, fault_views, verdict_sentences
 from harness.report.promised import promised
 from harness.report.read import read_result, result_folders
+from harness.report.replication import behind
 from harness.report.series import build_series, series_of_progress
 from harness.report.shapes import ResultModel, RoleSpan, to_json
 from harness.report.spans import OPEN, pair
@@ -448,6 +449,27 @@ def test_what_is_promised_stands_beside_what_was_seen() -> None:
         ("no ran revoked", "none", "no promise", 1, 0),
         ("no ran revoked", "worker-crash", "no promise", 0, 0),
     ]
+
+
+def test_how_far_replicas_were_behind_whoever_was_their_primary() -> None:
+    def at(ms: int, **more: Any) -> dict[str, Any]:
+        return {"time_ns": ORIGIN_NS + ms * MS, **more}
+
+    def replica(name: str, of: str) -> dict[str, str]:
+        return {"name": name, "role": "replica", "of": of}
+
+    roles = [at(0, members=[replica("node-2", "node-1")]), at(200, members=[replica("node-1", "node-2")])]
+    offsets = [
+        at(10, offsets={"node-1": 100, "node-2": 60}),
+        at(20, offsets={"node-1": 100, "node-2": 90}),
+        at(110, offsets={"node-1": 110, "node-2": 111}),
+        at(210, offsets={"node-1": 120, "node-2": 150}),
+        at(310, offsets={"node-2": 150}),
+    ]
+    assert behind(roles, offsets, ORIGIN_NS, 0.1, 4) == (
+        ("node-1", [None, None, 30, None]),
+        ("node-2", [40, 0, None, None]),
+    )
 
 
 def test_what_is_queued_what_is_held_and_latency_by_priority(tmp_path: Path) -> None:

@@ -21,13 +21,20 @@ const byPriority = (series) => ({
   lines: series.by_priority.map(([priority], i) => [`priority ${priority}`, `priority ${priority}`, ["op-enqueue", "op-dequeue", "op-complete", "op-requeue"][i], [[], [6, 3], [2, 3], [9, 3, 2, 3]][i]]),
 });
 
+// How far replicas were behind; few samples a second, so lines go on over intervals without one.
+const behindOf = (series) => ({
+  title: "Replication", unit: "bytes behind the primary", log: false, gaps: true,
+  lines: series.behind.map(([replica], i) => [`behind ${replica}`, replica, ["op-enqueue", "op-dequeue", "op-complete", "op-requeue"][i], [[], [6, 3], [2, 3], [9, 3, 2, 3]][i]]),
+});
+
 const figure = (value) => (value === null || value === undefined ? "–" : integer.format(Number(value.toPrecision(3))));
 
 class Plot {
   constructor(result, axis, plot, sync) {
     Object.assign(this, { result, axis, plot, sync });
     this.holder = h("div.plot");
-    const series = { ...result.series, ...Object.fromEntries(result.series.by_priority.map(([priority, values]) => [`priority ${priority}`, values])) };
+    const series = { ...result.series, ...Object.fromEntries(result.series.by_priority.map(([priority, values]) => [`priority ${priority}`, values])),
+      ...Object.fromEntries(result.series.behind.map(([replica, values]) => [`behind ${replica}`, values])) };
     this.columns = [series.t, ...plot.lines.map(([name]) => (plot.log ? series[name].map((v) => (v === null ? null : Math.max(v, 0.01))) : series[name]))];
     this.node = h("figure", null, h("figcaption", null, h("b", null, plot.title), ` ${plot.unit}`), this.holder);
     this.observer = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
@@ -67,7 +74,7 @@ class Plot {
       series: [
         { label: "time", value: (u, v) => (v === null || v === undefined ? "–" : moment(v, 2)) },
         ...plot.lines.map(([, label, color, dash]) => ({
-          label, stroke: style(`--${color}`), width: 1.6, dash, spanGaps: false, value: (u, v) => figure(v),
+          label, stroke: style(`--${color}`), width: 1.6, dash, spanGaps: plot.gaps === true, value: (u, v) => figure(v),
           points: { show: (u, i, from, to) => to - from < 40, size: 4 },
         })),
       ],
@@ -110,6 +117,7 @@ const plotsOf = (result, axis) => {
   return h("div.plots", null,
     PLOTS.map((plot) => ({ ...plot, lines: plot.lines.filter(([name]) => series[name].some((value) => value !== null)) }))
       .concat(series.by_priority.length ? [byPriority(series)] : [])
+      .concat(series.behind.length ? [behindOf(series)] : [])
       .filter((plot) => plot.lines.length)
       .map((plot) => new Plot(result, axis, plot, result.id).node),
     h("p.quiet", null, `Intervals of ${span(series.interval_s)}; drag over one to see that stretch in all of them, in the timeline and in the logs; double click to see all.${note}`));
