@@ -20,14 +20,12 @@ class Minimap {
     this.canvas.addEventListener("pointermove", (event) => { if (event.buttons) move(event); });
   }
 
-  // Operations begun in each of 200 parts of the run, those that are not drawn singly too.
+  // Operations begun in each part of the run, those that are not drawn singly too: in their own parts, where there are any.
   count() {
     const { start, bins, omitted, end } = this.result.timeline;
-    const busy = new Array(200).fill(0);
-    for (const us of start) busy[Math.min(199, Math.floor((us / 1e6 / this.axis.end) * 200))] += 1;
-    for (const lane of omitted) {
-      lane.forEach((count, bin) => { busy[Math.min(199, Math.floor(((((bin + 0.5) / bins) * end) / this.axis.end) * 200))] += count; });
-    }
+    const busy = new Array(bins || 200).fill(0);
+    for (const us of start) busy[Math.min(busy.length - 1, Math.floor((us / 1e6 / end) * busy.length))] += 1;
+    for (const lane of omitted) lane.forEach((count, bin) => { busy[bin] += count; });
     return busy;
   }
 
@@ -57,7 +55,8 @@ class Minimap {
     c.globalAlpha = 0.5;
     this.busy.forEach((count, i) => {
       const tall = (count / most) * (height - 8);
-      c.fillRect(GUTTER + (i / 200) * room, height - tall, room / 200, tall);
+      const from = x((i / this.busy.length) * result.timeline.end);
+      c.fillRect(from, height - tall, x(((i + 1) / this.busy.length) * result.timeline.end) - from, tall);
     });
     for (const fault of result.faults) {
       c.globalAlpha = 0.3;
