@@ -126,8 +126,11 @@ class FailoverInjection:
         if topology.ask(new, "ROLE")[0] != "master":
             return f"{new.spec.name} does not say so itself"
         watchers = several("sentinel", self._scene) if not self._is_cluster else list(topology.nodes.values())
+        cut_off = {name for link in self._scene.runtime.cuts() for name in link}
         for node in watchers:
-            # Who is silent is struck by something else, and cannot be asked.
+            # Who is silent is struck by something else, and cannot be asked; who is cut off may not hear of it.
+            if node.spec.name in cut_off:
+                continue
             if node not in (self._old, new) and topology.ping(node) and not self._names(node, new):
                 return f"{node.spec.name} does not name {new.spec.name}"
         return None

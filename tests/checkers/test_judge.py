@@ -38,8 +38,9 @@ TORN = WORK.format("", "")
 
 def test_every_checker_is_there_and_says_what_it_judges() -> None:
     assert CHECKERS.names() == [
-        *("assumptions", "chords", "delivery", "expiry", "faults", "forgotten", "liveness", "locks", "order"),
-        *("periodic", "pipelines", "results", "retries", "revocation", "schedule", "timeouts", "unread"),
+        *("assumptions", "chords", "delivery", "expiry", "faults", "forgotten", "groups", "liveness", "locks"),
+        *("order", "periodic", "pipelines", "rates", "results", "retries", "revocation", "schedule", "semaphores"),
+        *("timeouts", "unread"),
     ]
     assert all((checker.__doc__ or "").split("\n")[0].endswith(".") for checker in CHECKERS)
 

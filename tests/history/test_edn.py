@@ -16,14 +16,15 @@ from harness.history.jsonl import as_dicts
 from tests.history.test_jsonl import histories
 
 Op = dict[str, Any]
+KEYWORD = "keyword "
 
 
 def plain(value: Any) -> Any:
-    """EDN as Python: keywords as `:name`."""
+    """EDN as Python: keywords marked as such, since a text may begin with a colon too."""
     if isinstance(value, Keyword):
-        return f":{value.name}"
+        return f"{KEYWORD}{value.name}"
     if isinstance(value, edn_format.ImmutableDict):
-        return {plain(key).removeprefix(":"): plain(one) for key, one in value.items()}
+        return {plain(key).removeprefix(KEYWORD): plain(one) for key, one in value.items()}
     if isinstance(value, edn_format.ImmutableList):
         return [plain(one) for one in value]
     return value
@@ -39,16 +40,16 @@ def is_jepsens(ops: list[Op]) -> None:
     gone = set()
     for index, op in enumerate(ops):
         assert op["index"] == index
-        if op["process"] == ":nemesis":
-            assert op["type"] == ":info"
+        if op["process"] == f"{KEYWORD}nemesis":
+            assert op["type"] == f"{KEYWORD}info"
             continue
         assert type(op["process"]) is int and op["process"] not in gone
-        if op["type"] == ":invoke":
+        if op["type"] == f"{KEYWORD}invoke":
             assert op["process"] not in opened
             opened[op["process"]] = op["f"]
         else:
             assert opened.pop(op["process"]) == op["f"]
-            if op["type"] == ":info":
+            if op["type"] == f"{KEYWORD}info":
                 gone.add(op["process"])
 
 
@@ -75,21 +76,21 @@ def test_the_example_of_the_docs() -> None:
     ops = read(history)
     is_jepsens(ops)
     assert [(op["process"], op["type"], op["f"], op["value"]) for op in ops] == [
-        (0, ":invoke", ":enqueue", 17),
-        (0, ":ok", ":enqueue", 17),
-        (":nemesis", ":info", ":kill", {"fault": 0, "phase": ":landed"}),
-        (1, ":invoke", ":dequeue", None),
-        (1, ":ok", ":dequeue", 17),
-        (1, ":invoke", ":execute", 17),
-        (2, ":invoke", ":enqueue", 18),  # while the body that does it runs
-        (2, ":info", ":enqueue", 18),
-        (1, ":ok", ":execute", 17),
-        (1, ":invoke", ":get_result", [17, 0]),
-        (1, ":ok", ":get_result", [17, 42]),
-        (3, ":invoke", ":drain", None),
-        (3, ":fail", ":drain", [3, 4]),
+        (0, f"{KEYWORD}invoke", f"{KEYWORD}enqueue", 17),
+        (0, f"{KEYWORD}ok", f"{KEYWORD}enqueue", 17),
+        (f"{KEYWORD}nemesis", f"{KEYWORD}info", f"{KEYWORD}kill", {"fault": 0, "phase": f"{KEYWORD}landed"}),
+        (1, f"{KEYWORD}invoke", f"{KEYWORD}dequeue", None),
+        (1, f"{KEYWORD}ok", f"{KEYWORD}dequeue", 17),
+        (1, f"{KEYWORD}invoke", f"{KEYWORD}execute", 17),
+        (2, f"{KEYWORD}invoke", f"{KEYWORD}enqueue", 18),  # while the body that does it runs
+        (2, f"{KEYWORD}info", f"{KEYWORD}enqueue", 18),
+        (1, f"{KEYWORD}ok", f"{KEYWORD}execute", 17),
+        (1, f"{KEYWORD}invoke", f"{KEYWORD}get_result", [17, 0]),
+        (1, f"{KEYWORD}ok", f"{KEYWORD}get_result", [17, 42]),
+        (3, f"{KEYWORD}invoke", f"{KEYWORD}drain", None),
+        (3, f"{KEYWORD}fail", f"{KEYWORD}drain", [3, 4]),
     ]
-    assert ops[7]["error"] == ":time-out" and ops[12]["done"] == [17]
+    assert ops[7]["error"] == f"{KEYWORD}time-out" and ops[12]["done"] == [17]
 
 
 @settings(max_examples=60, deadline=None)
@@ -102,10 +103,10 @@ def test_any_history_is_one_of_jepsens(history: History) -> None:
     )
     back: Counter[Any] = Counter()
     for op in ops:
-        if op["process"] != ":nemesis":
+        if op["process"] != f"{KEYWORD}nemesis":
             value = op["value"]
-            f = op["f"].removeprefix(":")
+            f = op["f"].removeprefix(KEYWORD)
             if f in ("read_schedule", "drain"):
                 value = None
-            back[op["type"].removeprefix(":"), f, value[0] if isinstance(value, list) else value] += 1
+            back[op["type"].removeprefix(KEYWORD), f, value[0] if isinstance(value, list) else value] += 1
     assert back == written

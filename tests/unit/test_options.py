@@ -41,7 +41,7 @@ def refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Refus
     [
         (["--huey-bakend=redis"], ["there is no option --huey-bakend.", "Did you mean '--huey-backend'?"]),
         ([MEMORY, "--huey-senario", "x"], ["--huey-senario", "Did you mean '--huey-scenario'?", "--huey-replay"]),
-        ([MEMORY, "--huey-nothing-like"], ["There are: --huey-backend, --huey-runtime"]),
+        ([MEMORY, "--huey-nothing-like"], ["There are: --huey-backend, --huey-load, --huey-runtime"]),
         (["--huey-scenario=steady"], ["--huey-scenario says how", "--huey-backend=NAME", "list backends"]),
         (["--huey-strict"], ["--huey-strict says how"]),
         (["--huey-backend=,"], ["--huey-backend is ','", "list backends"]),

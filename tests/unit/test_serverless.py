@@ -28,14 +28,14 @@ OF_WORKERS = {
     *OF_VALUES,
     *("folder-full", "locks-crash", "storage-locked", "timeouts"),
     *("impatient-stop", "lease-outlived", "scheduler-crash", "steady", "worker-crash", "worker-pause"),
-    *("clock-ahead", "clock-behind", "greenlets", "priority-backlog", "producer-crash"),
+    *("clock-ahead", "clock-behind", "consumer-starved", "greenlets", "priority-backlog", "producer-crash"),
     *("worker-process-kill", "worker-stop"),
 }
 APPLY = {
-    "file": OF_WORKERS,
+    "file": {*OF_WORKERS, "folder-read-only"},
     "sqlite": OF_WORKERS,
     "cysqlite": OF_WORKERS,
-    "memory": {*OF_TASKS, *OF_VALUES, "lease-outlived", "priority-backlog", "worker-pause"},
+    "memory": {*OF_TASKS, *OF_VALUES, "consumer-starved", "lease-outlived", "priority-backlog", "worker-pause"},
     "blackhole": OF_TASKS,
 }
 
