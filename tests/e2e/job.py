@@ -29,18 +29,28 @@ class Job:
         return {(one["scenario"], one["backend"]): one for one in found}
 
 
-def command(folder: Path, *options: str) -> list[str]:
-    """The command line of a job that reports into that folder."""
+def pytest_command(*options: str) -> list[str]:
+    """The command line of a pytest of its own."""
     return [
         sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", "-p", "no:hypothesispytest", "-v",
-        f"--huey-report={folder}", *options,
+        *options,
     ]  # fmt: skip
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    """The command line of a job that reports into that folder."""
+    return pytest_command(f"--huey-report={folder}", *options)
 
 
 def run_job(folder: Path, *options: str, env: dict[str, str] | None = None) -> Job:
     """Run it to its end."""
+    return run(command(folder, *options), folder, env)
+
+
+def run(command_line: list[str], folder: Path, env: dict[str, str] | None = None) -> Job:
+    """Run such a command line to its end."""
     done = subprocess.run(
-        command(folder, *options),
+        command_line,
         cwd=ROOT,
         env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,

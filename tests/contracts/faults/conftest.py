@@ -15,7 +15,7 @@ from .scene import Places
 RUNTIMES = ["local", pytest.param("docker", marks=pytest.mark.docker)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # a dozen topologies: nobody else's tests are to run beside them
 def places() -> Iterator[Places]:
     made = Places()
     yield made

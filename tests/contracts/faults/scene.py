@@ -53,7 +53,7 @@ while not told:
                     signal.signal(number, signal.SIG_DFL)
                 open(f"{name}.{os.getpid()}.pid", "w").close()
                 time.sleep(600)
-    time.sleep(0.01)
+    time.sleep(0.03)
     gone, _ = os.waitpid(-1, os.WNOHANG)
     running = {name: pid for name, pid in running.items() if pid != gone}
 for pid in running.values():
