@@ -1,5 +1,8 @@
 # Each of these is all that it takes on a fresh machine with Python >= 3.11; PYTHON=… chooses the interpreter.
 
+# Every scenario starts interpreters by the dozen: compiled modules are kept, whatever the machine says of them.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help setup chaos test check bench evidence
 
 help: ## what can be made (this)

@@ -44,7 +44,8 @@ def test_what_a_storage_does_not_implement_is_not_asked_of_it() -> None:
 @pytest.mark.world
 @pytest.mark.parametrize("command", [one for one in COMMANDS if "--huey-scenario" in one])
 def test_what_the_guide_says_of_a_command(tmp_path: Path, command: str) -> None:
-    job = run_job(tmp_path, *shlex.split(command), "--huey-runtime=local", "--huey-seed=7", "-n", "2")
+    smaller = ("--huey-runtime=local", "--huey-seed=7", "--huey-scale=0.6", "-n", "2")
+    job = run_job(tmp_path, *shlex.split(command), *smaller)
     for (scenario, backend), verdict in job.verdicts().items():
         loses = scenario in ("worker-crash", "worker-stop", "worker-process-kill")
         assert verdict["validity"] == ("invalid" if loses else "valid"), (scenario, backend, verdict["reasons"])
