@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -120,10 +121,19 @@ class _Reader:
 
     def __init__(self, model: type[ScenarioBase], settled: set[tuple[str, int, int]]) -> None:
         self.model = model
-        self.schema = schema_of(model)
-        self.definitions: Schema = self.schema.get("$defs", {})
         #: Places that a problem was reported for before.
         self.settled = settled
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        """What errors are worded by: it takes a while to make, and who has none does without."""
+        return schema_of(self.model)
+
+    @property
+    def definitions(self) -> Schema:
+        """What its references lead to."""
+        definitions: Schema = self.schema.get("$defs", {})
+        return definitions
 
     def scenario(self, written: Mapping, source: Source) -> Scenario:
         """The document as a scenario. Raises ScenarioErrors."""

@@ -14,7 +14,7 @@ from .reliable import new_queue, remains
 from .servers import Standalone, eventually
 
 pytestmark = pytest.mark.cluster
-TASKS = 20_000
+TASKS = 10_000
 THREADS = 4
 
 
