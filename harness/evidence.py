@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import hashlib
 import itertools
 import json
 import os
@@ -54,7 +55,9 @@ class Session:
     @property
     def folder(self) -> Path:
         """Its reports."""
-        return FOLDER / "-".join([self.runtime, self.backend, str(self.seed), *self.scenarios])
+        # All their names would be longer than a name of a file may be.
+        some = [hashlib.sha256(",".join(self.scenarios).encode()).hexdigest()[:8]] if self.scenarios else []
+        return FOLDER / "-".join([self.runtime, self.backend, str(self.seed), *some])
 
     @property
     def is_done(self) -> bool:
