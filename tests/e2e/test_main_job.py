@@ -33,7 +33,7 @@ BROKEN = {
 def test_a_cluster_keeps_what_it_promises(tmp_path: Path, runtime: str, scenarios: set[str]) -> None:
     chosen = [f"--huey-scenario={name}" for name in sorted(scenarios)]
     # Most of a run is waiting: two side by side take little more than one.
-    options = (f"--huey-runtime={runtime}", "--huey-seed=7", "-n", "2", "--dist=worksteal")
+    options = (f"--huey-runtime={runtime}", "--huey-seed=7", "--huey-scale=0.5", "-n", "2", "--dist=worksteal")
     job = run_job(tmp_path, "--huey-backend=cluster", *options, *chosen)
     verdicts = job.verdicts()
     assert {scenario for scenario, backend in verdicts if backend == "cluster"} == scenarios, job.output
@@ -58,7 +58,7 @@ def test_what_stock_storages_lose_is_kept_on_one_server_and_behind_sentinel(tmp_
         "--huey-backend=reliable,sentinel",
         "--huey-runtime=local",
         "--huey-seed=7",
-        *("-n", "2", "--dist=worksteal"),
+        *("--huey-scale=0.5", "-n", "2", "--dist=worksteal"),
         *(f"--huey-scenario={name}" for name in ("lease-outlived", "partition-minority", "scheduler-crash")),
     )
     assert job.exit == 0, job.output

@@ -18,7 +18,7 @@ ASKED = {
     "worker-pause": {"file", "sqlite", "memory"},
 }
 ON_DOCKER = ("worker-crash",)
-TASKS = 2_400
+TASKS = 1_800
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_they_keep_what_they_promise(tmp_path: Path, runtime: str, scenarios: tu
         f"--huey-backend={','.join(ALL)}",
         f"--huey-runtime={runtime}",
         "--huey-seed=7",
-        *("-n", "2", "--dist=worksteal"),
+        *("--huey-scale=0.75", "-n", "2", "--dist=worksteal"),
         *(f"--huey-scenario={name}" for name in scenarios),
     )
     assert job.exit == 0, job.output
