@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from harness.faults import FAULTS, Injection, Scene
-from harness.faults.asking import watched
+from harness.faults.asking import info, watched
 from harness.faults.targets import FAILS_OVER, READY_TIMEOUT_S, one, several
 from harness.protocols import DeadlineExceeded, HarnessError, Node
 from harness.scenario import FaultSpec
@@ -70,6 +70,8 @@ class FailoverInjection:
         topology = self._scene.topology
         began = time.monotonic()
         if self._is_cluster:
+            if self._how == "plain":
+                self._wait_linked(began)
             topology.ask(self._told, "CLUSTER", "FAILOVER", *([] if self._how == "plain" else [self._how.upper()]))
         else:
             self._order_of_sentinel(began)
@@ -81,6 +83,16 @@ class FailoverInjection:
         new = topology.primary_of(self._scene.queue_key).spec.name
         took_ms = (time.monotonic() - began) * 1000
         return f"{new} has taken over from {self._name} within {took_ms:.0f} ms of being told, and all others say so"
+
+    def _wait_linked(self, began: float) -> None:
+        """Until who is told follows its primary: one that another fault has only just let go of would wait in vain for
+        what the primary has (cluster_legacy.c, clusterHandleManualFailover), and give up after 5 s without a word."""
+        while info(self._scene.topology, self._told, "replication").get("master_link_status") == "down":
+            if time.monotonic() - began > AGREE_TIMEOUT_S:
+                raise DeadlineExceeded(
+                    f"waited {AGREE_TIMEOUT_S:g} s for {self._told.spec.name} to follow {self._name}"
+                )
+            time.sleep(0.005)
 
     def _order_of_sentinel(self, began: float) -> None:
         """Tell a sentinel, again while it says that no replica will do: it looks at them once a second (sentinel.c,

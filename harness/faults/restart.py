@@ -11,6 +11,7 @@ import time
 from typing import ClassVar, Literal
 
 from harness.faults import FAULTS, Injection, Scene
+from harness.faults.asking import info
 from harness.faults.at_once import at
 from harness.faults.process import SERVERS_TAKE, OneProcess, classes_of
 from harness.faults.targets import AGENT_TIMEOUT_S, GROUPS, ONE_ROLES, hearing, is_agent
@@ -47,6 +48,7 @@ class RestartInjection(OneProcess):
         # PostgreSQL would wait for all its clients to leave after a SIGTERM (its docs: Shutting Down the Server).
         told = signal.SIGINT if self.scene.topology.kind == "postgres" and not self._is_agent else signal.SIGTERM
         began_s = time.monotonic()
+        self._wait_stoppable()
         self.node.signal(told)
         status = self.node.wait(STOP_TIMEOUT_S)
         if status < 0:
@@ -57,9 +59,30 @@ class RestartInjection(OneProcess):
         took_s = time.monotonic() - began_s
         return f"{self.name}: ended after a {told.name}, exit status {status}; up again after {took_s:.2f} s"
 
+    def _wait_stoppable(self) -> None:
+        """Until a server has written its first append-only file: after a full synchronisation it is a new one. Who is
+        told to stop meanwhile refuses, and does not come back to it (server.c, "Writing initial AOF, can't exit")."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while not self._is_agent and _rewrites(self.scene, self.node):
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(
+                    f"waited {STOP_TIMEOUT_S:g} s for {self.name} to write its append-only file anew"
+                )
+            time.sleep(0.005)
+
     @property
     def _is_agent(self) -> bool:
         return is_agent(self.name, self.scene)
+
+
+def _rewrites(scene: Scene, node: Node) -> bool:
+    """Whether a server says that it writes its append-only file anew. Who is not Redis, or says nothing, does not."""
+    if scene.topology.kind == "postgres":
+        return False
+    try:
+        return info(scene.topology, node, "persistence").get("aof_rewrite_in_progress") == "1"
+    except HarnessError:
+        return False  # busy with what another fault did to it
 
 
 def wait_up(scene: Scene, node: Node, starts: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 
 import pytest
@@ -136,6 +137,25 @@ def test_a_server_that_was_restarted_has_its_data(scene: Scene) -> None:
     assert injection.healed()
     assert injection.classes == ("node-restart", "failover")
     assert scene.topology.ask(scene.topology.primary_of(KEY), "LLEN", KEY) == 3
+
+
+def test_a_server_that_writes_its_first_file_is_told_to_stop_when_it_is_done(scene: Scene) -> None:
+    keys = [f"{KEY}{number}" for number in range(10)]
+    node = scene.nodes[primary(scene)]
+    for key in keys:
+        scene.topology.ask(node, "SET", key, "x")
+    scene.topology.ask(node, "CONFIG", "SET", "rdb-key-save-delay", 100_000)
+    for value in ("no", "yes"):
+        scene.topology.ask(node, "CONFIG", "SET", "appendonly", value)
+    injection = aim(scene, "restart", target="primary-of-queue")
+    began_s = time.monotonic()
+    try:
+        injection.inject()
+    finally:
+        injection.heal()
+    assert injection.healed()
+    assert time.monotonic() - began_s > 0.1 * len(keys)
+    assert int(scene.topology.ask(scene.topology.primary_of(KEY), "DEL", *keys)) == len(keys)
 
 
 @pytest.mark.parametrize("topology", ["cluster", "sentinel"])
