@@ -15,6 +15,7 @@ from pydantic import Field
 
 from harness.faults import FAULTS, Injection, Scene
 from harness.faults.asking import info, watched
+from harness.faults.patience import sees
 from harness.faults.targets import FAILS_OVER, READY_TIMEOUT_S, one, several
 from harness.protocols import DeadlineExceeded, HarnessError, Node
 from harness.scenario import FaultSpec
@@ -68,10 +69,10 @@ class FailoverInjection:
     def inject(self) -> str:
         """Tell one, and see another server be the primary, by its own word and by that of all others."""
         topology = self._scene.topology
+        if self._is_cluster and self._how == "plain":
+            self._wait_in_step()
         began = time.monotonic()
         if self._is_cluster:
-            if self._how == "plain":
-                self._wait_linked(began)
             topology.ask(self._told, "CLUSTER", "FAILOVER", *([] if self._how == "plain" else [self._how.upper()]))
         else:
             self._order_of_sentinel(began)
@@ -84,15 +85,27 @@ class FailoverInjection:
         took_ms = (time.monotonic() - began) * 1000
         return f"{new} has taken over from {self._name} within {took_ms:.0f} ms of being told, and all others say so"
 
-    def _wait_linked(self, began: float) -> None:
-        """Until who is told follows its primary: one that another fault has only just let go of would wait in vain for
-        what the primary has (cluster_legacy.c, clusterHandleManualFailover), and give up after 5 s without a word."""
-        while info(self._scene.topology, self._told, "replication").get("master_link_status") == "down":
-            if time.monotonic() - began > AGREE_TIMEOUT_S:
-                raise DeadlineExceeded(
-                    f"waited {AGREE_TIMEOUT_S:g} s for {self._told.spec.name} to follow {self._name}"
-                )
+    def _wait_in_step(self) -> None:
+        """Until who is told hears its primary, and has what that has written so far. One that another fault has only
+        just let go of is as good as deaf until TCP sends again, and its takeover is given up after 5 s without a word
+        (cluster_legacy.c, CLUSTER_MF_TIMEOUT)."""
+        written = int(info(self._scene.topology, self._old, "replication")["master_repl_offset"])
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not self._in_step(written):
+            if time.monotonic() > deadline:
+                who = self._told.spec.name
+                raise DeadlineExceeded(f"waited {READY_TIMEOUT_S:g} s for {who} to be in step with {self._name}")
             time.sleep(0.005)
+
+    def _in_step(self, written: int) -> bool:
+        """Whether replica and primary see one another, the replica a majority, and it has that many bytes."""
+        topology, told = self._scene.topology, self._told
+        return (
+            "cluster_state:ok" in str(topology.ask(told, "CLUSTER", "INFO"))
+            and int(info(topology, told, "replication").get("slave_repl_offset", 0)) >= written
+            and sees(topology, told, self._old)
+            and sees(topology, self._old, told)
+        )
 
     def _order_of_sentinel(self, began: float) -> None:
         """Tell a sentinel, again while it says that no replica will do: it looks at them once a second (sentinel.c,

@@ -63,14 +63,14 @@ def _set_timeout(topology: Topology, watcher: Node, timeout_ms: int) -> None:
 
 def _wait_seen(topology: Topology, watcher: Node, node: Node) -> None:
     deadline = time.monotonic() + SEEN_TIMEOUT_S
-    while not _sees(topology, watcher, node):
+    while not sees(topology, watcher, node):
         if time.monotonic() > deadline:
             raise DeadlineExceeded(f"waited {SEEN_TIMEOUT_S:g} s for {watcher.spec.name} to see {node.spec.name} again")
         time.sleep(0.005)
 
 
-def _sees(topology: Topology, watcher: Node, node: Node) -> bool:
-    """Whether it is connected to that node, and has an answer to all that it asked it."""
+def sees(topology: Topology, watcher: Node, node: Node) -> bool:
+    """Whether who watches is connected to that node, and has an answer to all that it asked it."""
     if topology.kind == "sentinel":
         seen = watched(topology, watcher)
         return seen["flags"] == "master" and int(seen["last-ping-sent"]) == 0
