@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .synthetic import fault, invent, write_result
 
 EVIL = "</script><img src=x onerror=alert(1)><!-- \u2028 {{rows}} \x1b[31m\x00 & 'x' \"y\""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, by Playwright. Skips where one of them is missing."""
+    from .chromium import launched
+
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")

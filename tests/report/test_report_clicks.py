@@ -1,13 +1,9 @@
-"""A reader's way through the page in a real browser, by mouse and by keyboard; and what axe-core says of it.
-
-Needs Chromium (`apt-get install chromium`) and the dependency group `browser`, which brings Playwright and axe-core.
-"""
+"""A reader's way through the page in a real browser, by mouse and by keyboard; and what axe-core says of it."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +13,11 @@ import pytest
 from harness.history import log
 from harness.report.html import write_report
 
+from .chromium import api, needs_chromium, new_page, serious
 from .conftest import EVIL
 from .synthetic import MS, S, invent, write_result
 
-api = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install --group browser")
-axe = pytest.importorskip("axe_playwright_python.base", reason="no axe-core here: pip install --group browser")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
+pytestmark = needs_chromium
 
 TWICE = 40
 SERVER_LINE = "1:M 01 Aug 2026 10:15:01.400 # Cluster state changed: fail"
@@ -74,22 +68,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(run)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
-    context = browser.new_context(offline=True, accept_downloads=True, viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+    page = new_page(browser, accept_downloads=True)
     opened(page, report)
     yield page
     assert page.evaluate("document.documentElement.dataset.error") is None
-    context.close()
+    page.context.close()
 
 
 def opened(page: Any, report: Path, fragment: str = "") -> None:
@@ -235,15 +220,10 @@ def test_hostile_text_is_shown_and_nothing_of_it_runs(page: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_has_nothing_serious_to_say(browser: Any, report: Path, scheme: str) -> None:
-    context = browser.new_context(
-        offline=True, color_scheme=scheme, viewport={"width": 1280, "height": 900}, bypass_csp=True
-    )
-    page = context.new_page()
+    page = new_page(browser, color_scheme=scheme, bypass_csp=True)
     opened(page, report)
     for details in result(page).locator("details").all():
         details.evaluate("node => { node.open = true; }")
-    page.evaluate(axe.AXE_SCRIPT)
-    found = page.evaluate("""axe.run({ resultTypes: ["violations"] }).then(({ violations }) => violations.map(
-        ({ id, impact, nodes }) => [impact, id, nodes.slice(0, 3).map((node) => node.html.slice(0, 160))]))""")
-    context.close()
-    assert not [each for each in found if each[0] in ("serious", "critical")], found
+    found = serious(page)
+    page.context.close()
+    assert not found
