@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.backends import BACKENDS
-from harness.evidence_tables import by_fault_class, by_scenario
+from harness.evidence_tables import by_fault_class, by_scenario, side_by_side
 from harness.report.model import standing
 
 FOLDER = Path("reports/evidence")
@@ -135,7 +135,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
     evidence = fold(FOLDER, json.loads(EVIDENCE.read_text()))
     EVIDENCE.write_text(json.dumps(evidence, indent=1) + "\n")
     for runtime in options.runtimes.split(","):
-        print(f"\n{runtime}\n\n{by_fault_class(evidence, runtime)}\n{by_scenario(evidence, runtime)}")
+        for table in (side_by_side, by_fault_class, by_scenario):
+            print(f"\n{runtime}\n\n{table(evidence, runtime)}")
     return 0
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-#: Columns of the table by scenario: who promises, beside Huey's own way of taking tasks.
+#: Columns of the tables side by side: who promises, beside Huey's own way of taking tasks.
 COMPARED = (
     *("redis-priority", "reliable", "sentinel-priority", "sentinel", "sentinel-alive"),
     *("cluster-priority", "cluster", "cluster-alive"),
 )
-#: Columns of the table by class of fault, as promises and limits name them (ARCHITECTURE.md).
+#: Classes of faults in the order of the tables, as promises and limits name them (ARCHITECTURE.md).
 CLASSES = (
     *("none", "worker-crash", "worker-pause", "worker-stop", "graceful-stop", "scheduler-crash"),
-    *("node-crash", "node-pause", "connection-loss", "failover", "handover", "partition", "data-loss"),
+    *("node-crash", "node-restart", "node-pause", "connection-loss", "slow-link", "failover", "handover", "partition"),
+    *("early-return", "data-loss", "flush", "eviction", "refusal", "clock-skew"),
 )
 
 
@@ -28,23 +29,30 @@ def by_scenario(evidence: Mapping[str, Any], runtime: str) -> str:
 
 
 def by_fault_class(evidence: Mapping[str, Any], runtime: str) -> str:
-    """A row a backend, a column a class of faults: added up over the scenarios that had one of that class.
+    """A row a backend, a column a class of faults."""
+    rows = list(_rows(evidence, runtime))
+    backends = sorted({row["backend"] for row in rows})
+    return table(
+        ["backend", *CLASSES], ([f"`{name}`", *(_of_class(rows, name, one) for one in CLASSES)] for name in backends)
+    )
+
+
+def side_by_side(evidence: Mapping[str, Any], runtime: str) -> str:
+    """The same turned round for COMPARED alone: a row a class of faults."""
+    rows = list(_rows(evidence, runtime))
+    return table(
+        ["class of fault", *(f"`{name}`" for name in COMPARED)],
+        ([f"`{one}`", *(_of_class(rows, name, one) for name in COMPARED)] for one in CLASSES),
+    )
+
+
+def _of_class(rows: Sequence[Mapping[str, Any]], backend: str, of_class: str) -> str:
+    """Added up over that backend's scenarios that had a fault of that class.
 
     `kept` = nothing was lost, completed twice, left undone or out of order.
     """
-    rows = list(_rows(evidence, runtime))
-
-    def cell(backend: str, of_class: str) -> str:
-        told = _counted([row for row in rows if row["backend"] == backend and of_class in row["classes"]])
-        return "kept" if told.startswith("0 of") else told
-
-    return table(
-        ["backend", *CLASSES],
-        (
-            [f"`{backend}`", *(cell(backend, one) for one in CLASSES)]
-            for backend in sorted({row["backend"] for row in rows})
-        ),
-    )
+    told = _counted([row for row in rows if row["backend"] == backend and of_class in row["classes"]])
+    return "kept" if told.startswith("0 of") else told
 
 
 def _rows(evidence: Mapping[str, Any], runtime: str) -> Iterable[Mapping[str, Any]]:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from harness.backends import BACKENDS, PRIORITY, QUEUE, SEMAPHORES, USUAL, Backend, Order
-from harness.backends.stock import DELIVERY_PROMISES, FAILOVER, IN_FLIGHT, ORDER_PROMISES, OWN_CLOCK, TIES
+from harness.backends.stock import (
+    DELIVERY_PROMISES,
+    FAILOVER,
+    IN_FLIGHT,
+    ORDER_PROMISES,
+    OWN_CLOCK,
+    TIES,
+    TWO_PRIMARIES,
+)
 
 
 def _register(name: str, huey: str, topology: str, order: Order) -> None:
+    own = (OWN_CLOCK, *((TIES,) if order == "priority-fifo" else ()))
     BACKENDS.register(name)(
         Backend(
             name=name,
@@ -15,7 +24,7 @@ def _register(name: str, huey: str, topology: str, order: Order) -> None:
             order=order,
             capabilities=SEMAPHORES | (PRIORITY if order == "priority-fifo" else USUAL),
             promises=DELIVERY_PROMISES + ORDER_PROMISES[order],
-            limits=(*IN_FLIGHT, *FAILOVER, OWN_CLOCK, *((TIES,) if order == "priority-fifo" else ())),
+            limits=(*IN_FLIGHT, *FAILOVER, *(TWO_PRIMARIES if topology == "sentinel" else ()), *own),
             queue_key=f"huey.redis.{{{QUEUE}}}" if topology == "cluster" else f"huey.redis.{QUEUE}",
         )
     )

@@ -69,6 +69,11 @@ _ASYNC = (
     "Redis acknowledges a write before any replica has it (Redis docs: replication; cluster specification, Write "
     "safety): what only the old primary knew is gone with it"
 )
+_TWO = (
+    "Sentinel tells an old primary last that another one has taken over, seconds later (sentinel.c, "
+    "sentinelRefreshInstanceInfo); until then clients of either have a queue of their own: who put what first is the "
+    "order of neither, and what the old one has handed out waits in the new one still"
+)
 
 _EVERYSEC = (
     "with `appendfsync everysec` the server goes on acknowledging while an fsync is under way, and postpones its write "
@@ -141,4 +146,11 @@ FAILOVER = (
     KnownLimit("pop-reply-lost", "lost_in_flight", "partition", _REPLY, "partition-minority"),
     KnownLimit("appendfsync-everysec", "lost", "early-return", BACK, "machine-crash"),
     KnownLimit("appendfsync-everysec", "duplicated", "early-return", BACK, "machine-crash"),
+)
+
+#: Where the one that another took over from goes on as primary for a while.
+TWO_PRIMARIES = (
+    KnownLimit("two-primaries", "stuck", "failover", _TWO, "server-hiccups"),
+    KnownLimit("two-primaries", "fifo_inversions", "failover", _TWO, "disk-error"),
+    KnownLimit("two-primaries", "priority_inversions", "failover", _TWO, "disk-error"),
 )

@@ -180,6 +180,10 @@ class Sentinel:
                 return f"{sentinel.name} does not answer ({type(error).__name__})"
             if master["flags"] != "master":
                 return f"{sentinel.name} sees the primary as {master['flags']}"
+            # It asks once a second. Who has not answered, or only that he is busy, is under suspicion, whatever became
+            # of him since: a failover may still come of it (sentinel.c, sentinelPingReplyCallback).
+            if int(master["last-ping-sent"]) > _ROUND_TRIP_MS:
+                return f"{sentinel.name} waits for the primary to answer it"
             if len(replicas) != self._replicas or any(one["flags"] != "slave" for one in replicas):
                 flags = ", ".join(one["flags"] for one in replicas)
                 return f"{sentinel.name} sees {len(replicas)} of {self._replicas} replicas ({flags})"
@@ -203,6 +207,9 @@ class Sentinel:
                 return f"{server.name} is not linked to the primary"
         return ""
 
+
+#: For so long an answer is no more than on its way.
+_ROUND_TRIP_MS = 100
 
 #: Flags of a sentinel that another one has lost. `master_down`, what it once voted, stays on after a failover.
 _DOWN = {"s_down", "o_down", "disconnected"}

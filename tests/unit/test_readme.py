@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.backends import BACKENDS
-from harness.evidence_tables import by_fault_class, by_scenario
+from harness.evidence_tables import CLASSES, by_fault_class, by_scenario, side_by_side
 from harness.scenario_file import read_scenarios
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +51,11 @@ def test_the_storage_can_be_imported() -> None:
 def test_the_evidence_is_what_was_measured() -> None:
     """The tables are made from docs/evidence.json, and that by `make evidence`."""
     evidence = json.loads((ROOT / "docs" / "evidence.json").read_text())
-    assert by_scenario(evidence, "local") in README
-    assert by_fault_class(evidence, "local") in (ROOT / "docs" / "choose.md").read_text()
+    assert side_by_side(evidence, "local") in README
+    choose = (ROOT / "docs" / "choose.md").read_text()
+    assert by_fault_class(evidence, "local") in choose
+    assert by_scenario(evidence, "local") in choose
+    assert {one for row in evidence["rows"] for one in row["classes"]} == set(CLASSES)
 
 
 def test_every_backend_was_measured() -> None:
