@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.evidence import SUMMED, Session, fold
+from harness.evidence_tables import CLASSES, by_fault_class
 
 ROW = {"runtime": "local", "backend": "redis", "seeds": [1], "classes": ["none"], "acknowledged": 7}
 KNOWN = {"versions": ["huey 3.0.0"], "rows": [{**ROW, "scenario": "steady"}, {**ROW, "scenario": "worker-crash"}]}
@@ -32,6 +33,28 @@ def test_what_was_measured_takes_the_place_of_what_was_known(tmp_path: Path) -> 
 
 def test_sessions_of_some_scenarios_lie_apart_from_those_of_all() -> None:
     assert Session("redis", "local", 1).folder != Session("redis", "local", 1, ("steady",)).folder
+
+
+def cells(**row: Any) -> dict[str, str]:
+    """The one row of the table by class, without what was not asked."""
+    whole = {**dict.fromkeys(SUMMED, 0), "runtime": "local", "scenario": "one", "acknowledged": 10, **row}
+    *_, last = by_fault_class({"rows": [whole]}, "local").splitlines()
+    told = [cell.strip() for cell in last.strip("|").split("|")][1:]
+    return {name: cell for name, cell in zip(CLASSES, told, strict=True) if cell != "–"}
+
+
+def test_what_was_lost_counts_where_the_backend_is_known_to_lose_it() -> None:
+    found = cells(backend="cluster", classes=["early-return", "node-crash"], lost=3, duplicated=2)
+    assert found == {"early-return": "3 lost, 2 twice of 10", "node-crash": "kept"}
+
+
+def test_where_it_is_known_for_nothing_it_counts_everywhere() -> None:
+    found = cells(backend="cluster", classes=["worker-crash", "node-crash"], lost=3)
+    assert found == {"worker-crash": "3 lost of 10", "node-crash": "3 lost of 10"}
+
+
+def test_a_mixture_says_nothing_of_one_class() -> None:
+    assert cells(backend="cluster", classes=["failover"], scenario="random-mix", lost=3) == {}
 
 
 def verdict(seed: int) -> dict[str, Any]:
