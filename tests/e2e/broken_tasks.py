@@ -96,7 +96,8 @@ class NeverTooLate(_Counting, PriorityRedisHuey):
     """Runs what has expired."""
 
     def execute(self, task: Any, timestamp: Any = None) -> Any:
-        if task.expires and self.nth():
+        now = timestamp or self._get_timestamp()
+        if task.expires_resolved and task.expires_resolved < now and self.nth():
             task.expires_resolved = None
         return super().execute(task, timestamp)
 
