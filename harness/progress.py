@@ -243,8 +243,17 @@ class Progress:
 
         Nor before all leases that may have been held then have run out, and a scheduler must have seen that the last
         scheduled task was due, and have enqueued all that it took. Workers that wrote nothing since are dead, and their
-        successors write logs of their own.
+        successors write logs of their own. Asked twice, as `all_done` is: one may have found nothing because another,
+        whose log was read before, or is new, has it.
         """
+        with self._lock:
+            if not self._idle_since(since_ns):
+                return False
+            self._listed_s = 0.0
+            self._read()
+            return self._idle_since(since_ns)
+
+    def _idle_since(self, since_ns: int) -> bool:
         since_ns = max(since_ns, self._open_ns if self.lease_s else 0) + int(self.lease_s * 1e9)
         since_ns = max(since_ns, self._last_eta_ns + SCHEDULER_NS if self._last_eta_ns else 0)
         live = [

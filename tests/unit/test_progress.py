@@ -61,6 +61,17 @@ def test_not_all_is_done_where_a_log_is_new(tmp_path: Path, progress: Progress) 
     wait_for(lambda: progress.poll() is None and progress.all_done(), 5, lambda: "the task's end to be read")
 
 
+def test_nobody_is_idle_where_a_log_is_new(tmp_path: Path, progress: Progress) -> None:
+    """One has found nothing since another one, who has just begun to write, has taken it, and put it off."""
+    since_ns = time.monotonic_ns()
+    asked(worker(tmp_path, "consumer-0/w1"), log.FAIL)
+    progress.poll()
+    late = worker(tmp_path, "consumer-0/w2")
+    asked(late, log.OK)
+    late.write(log.OK, log.SCHEDULE, 5, eta=time.monotonic_ns() + 10**9)
+    assert not progress.idle_since(since_ns)
+
+
 def asked(own: LogWriter, answer: int, error: int = log.E_NONE) -> None:
     own.write(log.INVOKE, log.DEQUEUE)
     own.write(answer, log.DEQUEUE, error=error)
